@@ -1,0 +1,2 @@
+# What a bare `flask run` runs.
+FLASK_APP=blasto

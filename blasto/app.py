@@ -1,0 +1,64 @@
+"""The site: its factory, then what answers at each address."""
+
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from flask import Flask, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from .names import MAX_LENGTH, InvalidNameError, NameConverter, canonical
+from .picture import burst
+
+
+def create_app() -> Flask:
+    """Return the site, ready to serve."""
+    app = Flask(__name__)
+    app.jinja_env.globals.update(burst=burst, max_name_length=MAX_LENGTH)
+
+    app.url_map.converters["name"] = NameConverter
+    app.url_map.merge_slashes = False  # names may hold "//"
+    app.add_url_rule("/", view_func=index)
+    app.add_url_rule("/user", view_func=user)
+    app.add_url_rule("/user/<name:name>", view_func=user)
+
+    app.before_request(refuse_undecodable_address)
+    app.register_error_handler(InvalidNameError, invalid_name)
+    app.register_error_handler(HTTPException, error)
+    return app
+
+
+def index() -> str:
+    """What this site is, and a form that asks for a name."""
+    return render_template("index.html")
+
+
+def user(name: str | None = None) -> ResponseReturnValue:
+    """A greeting by name, at the name's one address; the form comes here with a query."""
+    text = request.args.get("name", "") if name is None else name
+    name = canonical(text)
+    address = url_for("user", name=name)
+    if text != name or request.root_path + request.path != unquote(urlsplit(address).path):
+        return redirect(address, 301)
+    return render_template("user.html", name=name, address=address)
+
+
+def refuse_undecodable_address() -> None:
+    """Answer 400 to bytes that are not UTF-8, which Werkzeug would replace with U+FFFD."""
+    try:
+        request.environ["PATH_INFO"].encode("latin-1").decode()
+        unquote_to_bytes(request.query_string).decode()
+    except UnicodeDecodeError:
+        abort(400, "This address is not written in UTF-8.")
+
+
+def invalid_name(error: InvalidNameError) -> ResponseReturnValue:
+    """The form again, with what was typed and what to do about it."""
+    return render_template("index.html", invalid=error), 400
+
+
+def error(error: HTTPException) -> Response:
+    """A page for any HTTP error, with the headers that belong to it (405: Allow)."""
+    response = error.get_response()
+    response.data = render_template("error.html", error=error)
+    return response

@@ -1,0 +1,45 @@
+"""How gunicorn serves the site (its documentation: https://gunicorn.org/reference/settings/).
+
+What the platform sets in the environment wins: PORT, WEB_CONCURRENCY (the number of workers),
+FORWARDED_ALLOW_IPS (the proxies to believe) and GUNICORN_CMD_ARGS (any setting).
+"""
+
+import os
+import socket
+import sys
+
+# The debugger runs what a visitor types into it: never in public, whatever the environment says.
+os.environ["FLASK_DEBUG"] = "0"
+
+# Loaded once, before forking: workers share its memory and boot in no time, and a site that
+# cannot start ends here with one line, not in workers that come and go.
+preload_app = True
+try:
+    import blasto  # noqa: F401
+except Exception as error:  # noqa: BLE001
+    sys.exit(f"The site cannot start: {type(error).__name__}: {error}. `flask run` shows where.")
+
+# One address for IPv6 and IPv4 (RFC 4291, 2.5.5.2), so that the site works on hosts with either.
+host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+bind = f"{host}:{os.environ.get('PORT', '8000')}"
+
+# Threads (gthread) stop answering everybody at a dozen clients that send slowly; greenlets do not.
+worker_class = "blasto.worker.Worker"
+
+# The platform's router keeps connections for 90 s and loses the requests on one that ends sooner.
+keepalive = 95  # seconds
+
+# SIGKILL comes 30 s after SIGTERM.
+graceful_timeout = 20  # seconds
+
+# The router passes on 8 KiB of request line; gunicorn takes two bytes less.
+limit_request_line = 8190
+
+# By default a visitor's own SCRIPT_NAME header is honoured where all proxies are to be believed.
+forwarder_headers = ""
+
+# A worker that waits for a disk to write its heartbeat looks dead.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112
+
+# Nobody steers the server from the home directory.
+control_socket_disable = True

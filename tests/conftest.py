@@ -1,0 +1,78 @@
+"""What the tests share: the application, its processes and a browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from blasto.app import create_app
+from tests.processes import Process, free_port, procfile
+
+
+def need(program: str, package: str) -> str:
+    """Return a program's path; without it skip the test, or fail it in CI."""
+    if path := shutil.which(program):
+        return path
+    advice = f"{program} is not installed: apt-get install {package}"
+    if os.environ.get("CI"):
+        pytest.fail(advice)
+    pytest.skip(advice)
+
+
+@pytest.fixture
+def app() -> Flask:
+    return create_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Process]:
+    """The Procfile's own command, serving."""
+    process = procfile(free_port())
+    try:
+        yield process.wait_until_up()
+    finally:
+        process.stop()
+    assert "Traceback" not in process.output
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=need("chromium", "chromium"),
+            args=["--disable-quic", "--disable-background-networking", "--disable-sync"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[True, False], ids=["JavaScript", "no JavaScript"])
+def page(request: pytest.FixtureRequest, browser: Browser, site: Process) -> Iterator[Page]:
+    """A tab at the index page that tolerates no dialog, 5xx, console message or other host."""
+    origin = f"http://127.0.0.1:{site.port}"
+    faults: list[str] = []
+
+    def note(fault: object, *, tolerable: bool = False) -> None:
+        if not tolerable:
+            faults.append(str(fault))
+
+    with browser.new_context(base_url=origin, java_script_enabled=request.param) as context:
+        page = context.new_page()
+        page.on("dialog", lambda dialog: note(dialog.message))
+        page.on("pageerror", note)
+        # Chromium reports the status of an explanation there.
+        page.on("console", lambda message: note(message, tolerable="of 400" in message.text))
+        page.on("request", lambda sent: note(sent, tolerable=sent.url.startswith(f"{origin}/")))
+        page.on("response", lambda answer: note(answer, tolerable=answer.status < 500))
+        page.goto("/")
+        yield page
+    assert faults == []

@@ -1,0 +1,131 @@
+"""Real processes for the tests: started as a person or the platform starts them."""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NamedTuple, Self
+
+ROOT = Path(__file__).parent.parent
+PROCFILE_COMMAND = (ROOT / "Procfile").read_text().removeprefix("web: ").strip()
+
+
+class Answer(NamedTuple):
+    """A response, read to its end."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return a header's one value."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(values) <= 1, f"{name} is sent {len(values)} times"
+        return values[0] if values else None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+class Process:
+    """A command in a process group of its own, its output drained into `lines`."""
+
+    def __init__(
+        self, command: str, port: int, *, env: dict[str, str] | None = None, cwd: Path = ROOT
+    ) -> None:
+        self.port = port
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("FLASK_", "GUNICORN_", "WERKZEUG_"))
+            and key not in {"PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS"}
+        }
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.popen = subprocess.Popen(
+            shlex.split(command),
+            cwd=cwd,
+            env={**inherited, "PATH": path, "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self.drain = threading.Thread(target=self._drain, daemon=True)
+        self.drain.start()
+
+    def _drain(self) -> None:
+        assert self.popen.stdout
+        with self.popen.stdout as output:
+            for line in output:
+                self.lines.append(line.rstrip("\n"))
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def get(
+        self, target: str, method: str = "GET", headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Ask for an exact request target, on a connection of its own."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, target, headers=headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, response.getheaders(), response.read())
+        finally:
+            connection.close()
+
+    def wait_until_up(self, seconds: float = 20) -> Self:
+        """Return once a page is answered."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.get("/")
+            except (OSError, HTTPException):
+                assert self.popen.poll() is None, f"ended at once:\n{self.output}"
+                assert time.monotonic() < deadline, f"no answer:\n{self.output}"
+                time.sleep(0.05)
+            else:
+                return self
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the whole process group, as a terminal and the platform do."""
+        os.killpg(self.popen.pid, number)
+
+    def wait(self, seconds: float = 10) -> int:
+        """Return the exit status, once all output is in `lines`."""
+        status = self.popen.wait(seconds)
+        self.drain.join(seconds)
+        return status
+
+    def stop(self) -> None:
+        """End the whole process group, whatever state it is in."""
+        try:
+            self.send(signal.SIGTERM)
+            self.popen.wait(30)
+            self.send(signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        except subprocess.TimeoutExpired:
+            self.send(signal.SIGKILL)
+        self.wait()
+
+
+def procfile(port: int, **env: str) -> Process:
+    """Start the Procfile's own command, with what the platform sets."""
+    return Process(PROCFILE_COMMAND, port, env={"PORT": str(port), "WEB_CONCURRENCY": "2", **env})

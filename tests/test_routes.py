@@ -1,0 +1,22 @@
+"""The addresses of the site, all of them."""
+
+from flask import Flask
+
+
+def test_the_url_map_is_this(app: Flask) -> None:
+    rules = {
+        rule.rule: (rule.endpoint, sorted(rule.methods or ())) for rule in app.url_map.iter_rules()
+    }
+
+    assert rules == {
+        "/": ("index", ["GET", "HEAD", "OPTIONS"]),
+        "/static/<path:filename>": ("static", ["GET", "HEAD", "OPTIONS"]),
+        "/user": ("user", ["GET", "HEAD", "OPTIONS"]),
+        "/user/<name:name>": ("user", ["GET", "HEAD", "OPTIONS"]),
+    }
+
+
+def test_the_package_builds_the_application() -> None:
+    from blasto import APP  # noqa: PLC0415 - the import is what is tested
+
+    assert isinstance(APP, Flask)

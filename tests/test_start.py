@@ -1,0 +1,130 @@
+"""Every way to start the site, and how it stops: on Ctrl+C, with one line on bad input."""
+
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from tests.processes import PROCFILE_COMMAND, ROOT, Process, free_port
+
+pytestmark = pytest.mark.server
+
+
+@contextmanager
+def running(process: Process) -> Iterator[Process]:
+    try:
+        yield process.wait_until_up()
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The site in a folder of its own, with a page that fails."""
+    shutil.copytree(ROOT / "blasto", tmp_path / "blasto")
+    shutil.copy(ROOT / ".flaskenv", tmp_path)
+    with (tmp_path / "blasto" / "__init__.py").open("a") as file:
+        file.write("\nAPP.add_url_rule('/fail', 'fail', lambda: 1 / 0)\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "flask run",
+        "python -m flask run",
+        "flask run --host=0.0.0.0",
+        "flask run --debug",
+        "python -m blasto",
+        "gunicorn blasto:APP",
+        PROCFILE_COMMAND,
+    ],
+)
+def test_it_starts_serves_both_pages_and_stops_on_ctrl_c(command: str) -> None:
+    port = free_port()
+    process = Process(
+        command,
+        port,
+        env={"PORT": str(port), "WEB_CONCURRENCY": "2", "FLASK_RUN_PORT": str(port)},
+    )
+    with running(process):
+        assert "Blasto" in process.get("/").text
+        assert "Newcomer" in process.get("/user/Newcomer").text
+
+        process.send(signal.SIGINT)
+
+        process.wait()
+    assert "Traceback" not in process.output
+
+
+def test_flask_run_serves_on_port_5000_with_nothing_set() -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 5000)) == 0:
+            pytest.fail("port 5000 is in use: stop what listens there")
+    with running(Process("flask run", 5000)) as process:
+        assert process.get("/user/Newcomer").status == 200
+
+
+def test_flask_run_on_a_busy_port_ends_with_a_plain_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = Process(f"python -m blasto --port {server.getsockname()[1]}", 0)
+
+        assert process.wait() != 0
+    assert "is in use" in process.output
+    assert "Traceback" not in process.output
+
+
+def test_in_debug_mode_it_shows_the_debugger_and_reloads_on_change(copy: Path) -> None:
+    port = free_port()
+    with running(Process(f"flask run --debug --port {port}", port, cwd=copy)) as process:
+        assert "Werkzeug Debugger" in process.get("/fail").text
+
+        with (copy / "blasto" / "__init__.py").open("a") as file:
+            file.write("\nAPP.add_url_rule('/new', 'new', lambda: 'new')\n")
+
+        deadline = monotonic() + 20
+        while "/new" not in reloaded(process):
+            assert monotonic() < deadline, process.output
+            sleep(0.2)
+
+
+def reloaded(process: Process) -> str:
+    try:
+        return "/new" if process.get("/new").status == 200 else ""
+    except OSError:  # between the two processes
+        return ""
+
+
+@pytest.mark.parametrize("command", ["flask run", PROCFILE_COMMAND])
+def test_without_debug_mode_an_error_is_a_page(copy: Path, command: str) -> None:
+    port = free_port()
+    env = {"PORT": str(port), "FLASK_RUN_PORT": str(port)}
+    with running(Process(command, port, cwd=copy, env=env)) as process:
+        answer = process.get("/fail")
+
+    assert answer.status == 500
+    assert "Internal Server Error" in answer.text
+    assert "Werkzeug" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["FLASK_DEBUG", "WERKZEUG_RUN_MAIN", "FLASK_ENV"])
+def test_under_gunicorn_the_debugger_is_never_on(copy: Path, name: str) -> None:
+    port = free_port()
+    env = {"PORT": str(port), "FLASK_DEBUG": "1", name: "development" if "ENV" in name else "true"}
+    with running(Process(PROCFILE_COMMAND, port, cwd=copy, env=env)) as process:
+        answer = process.get("/fail")
+
+    assert answer.status == 500
+    assert "Internal Server Error" in answer.text
+    assert "Werkzeug" not in answer.text
+
+
+def test_bytes_that_are_not_utf_8_are_a_bad_request_on_the_wire(site: Process) -> None:
+    assert site.get("/user/%ff").status == 400
+    assert site.get("/user?name=%c0%af").status == 400
+    assert site.get("/user/%ed%a0%80").status == 400
