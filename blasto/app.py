@@ -2,27 +2,40 @@
 
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from flask import Flask, abort, redirect, render_template, request, url_for
+from flask import Flask, abort, current_app, redirect, render_template, request, url_for
+from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from .names import MAX_LENGTH, InvalidNameError, NameConverter, canonical
+from .config import configure
+from .headers import require_https, secure
+from .log import log_to_stdout, request_id
+from .names import InvalidNameError, NameConverter, canonical
 from .picture import burst
 
 
 def create_app() -> Flask:
     """Return the site, ready to serve."""
     app = Flask(__name__)
-    app.jinja_env.globals.update(burst=burst, max_name_length=MAX_LENGTH)
+    configure(app)
+    log_to_stdout(app)
+    app.jinja_env.globals.update(burst=burst, request_id=request_id)
 
     app.url_map.converters["name"] = NameConverter
     app.url_map.merge_slashes = False  # names may hold "//"
+    app.url_map.redirect_defaults = False  # Werkzeug would redirect to whatever host is asked for
     app.add_url_rule("/", view_func=index)
     app.add_url_rule("/user", view_func=user)
     app.add_url_rule("/user/<name:name>", view_func=user)
 
+    app.add_url_rule("/.well-known/security.txt", view_func=security)
+    for filename in ("favicon.ico", "robots.txt"):
+        app.add_url_rule(f"/{filename}", "static", defaults={"filename": filename})
+
     app.before_request(refuse_undecodable_address)
+    app.before_request(require_https)
+    app.after_request(secure)
     app.register_error_handler(InvalidNameError, invalid_name)
     app.register_error_handler(HTTPException, error)
     return app
@@ -43,6 +56,13 @@ def user(name: str | None = None) -> ResponseReturnValue:
     return render_template("user.html", name=name, address=address)
 
 
+def security() -> ResponseReturnValue:
+    """Whom to tell about a vulnerability (RFC 9116), where somebody is named."""
+    if not current_app.config["SECURITY_CONTACT"]:
+        abort(404)
+    return render_template("security.txt"), {"Content-Type": "text/plain; charset=utf-8"}
+
+
 def refuse_undecodable_address() -> None:
     """Answer 400 to bytes that are not UTF-8, which Werkzeug would replace with U+FFFD."""
     try:
@@ -59,6 +79,8 @@ def invalid_name(error: InvalidNameError) -> ResponseReturnValue:
 
 def error(error: HTTPException) -> Response:
     """A page for any HTTP error, with the headers that belong to it (405: Allow)."""
+    if request_ctx.url_adapter is None:  # the host is not to be trusted with links
+        request_ctx.url_adapter = current_app.url_map.bind("")
     response = error.get_response()
     response.data = render_template("error.html", error=error)
     return response

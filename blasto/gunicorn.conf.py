@@ -8,6 +8,8 @@ import os
 import socket
 import sys
 
+from gunicorn.arbiter import Arbiter
+
 # The debugger runs what a visitor types into it: never in public, whatever the environment says.
 os.environ["FLASK_DEBUG"] = "0"
 
@@ -17,14 +19,14 @@ preload_app = True
 try:
     import blasto  # noqa: F401
 except Exception as error:  # noqa: BLE001
-    sys.exit(f"The site cannot start: {type(error).__name__}: {error}. `flask run` shows where.")
+    sys.exit(f"The site cannot start: {type(error).__name__}: {error} (`flask run` shows where)")
 
 # One address for IPv6 and IPv4 (RFC 4291, 2.5.5.2), so that the site works on hosts with either.
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{os.environ.get('PORT', '8000')}"
 
 # Threads (gthread) stop answering everybody at a dozen clients that send slowly; greenlets do not.
-worker_class = "blasto.worker.Worker"
+worker_class = "blasto.server.Worker"
 
 # The platform's router keeps connections for 90 s and loses the requests on one that ends sooner.
 keepalive = 95  # seconds
@@ -41,5 +43,24 @@ forwarder_headers = ""
 # A worker that waits for a disk to write its heartbeat looks dead.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112
 
+# A line for each request, with the router's id of it.
+accesslog = "-"
+logger_class = "blasto.server.AccessLogger"
+
 # Nobody steers the server from the home directory.
 control_socket_disable = True
+
+
+def on_starting(server: Arbiter) -> None:
+    """Say once that a port is taken; gunicorn says it eleven times in five seconds."""
+    if "GUNICORN_FD" in os.environ:  # an upgrade (USR2) takes the port over
+        return
+    for address in server.address:
+        if isinstance(address, tuple):
+            ipv6 = ":" in address[0]
+            family = socket.AF_INET6 if ipv6 else socket.AF_INET
+            try:
+                socket.create_server(address, family=family, dualstack_ipv6=ipv6).close()
+            except OSError as error:
+                reason = os.strerror(error.errno or 0).lower()
+                sys.exit(f"Port {address[1]}: {reason}. Stop what listens there, or set PORT.")

@@ -36,11 +36,8 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture(scope="session")
 def site() -> Iterator[Process]:
     """The Procfile's own command, serving."""
-    process = procfile(free_port())
-    try:
-        yield process.wait_until_up()
-    finally:
-        process.stop()
+    with procfile(free_port()) as process:
+        yield process
     assert "Traceback" not in process.output
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,12 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 ROOT = Path(__file__).parent.parent
+# What Heroku and its Python buildpack set, beside PORT and WEB_CONCURRENCY.
+PLATFORM = {
+    "DYNO": "web.1",
+    "FORWARDED_ALLOW_IPS": "*",
+    "GUNICORN_CMD_ARGS": "--access-logfile -",
+}
 PROCFILE_COMMAND = (ROOT / "Procfile").read_text().removeprefix("web: ").strip()
 
 
@@ -113,6 +120,17 @@ class Process:
         self.drain.join(seconds)
         return status
 
+    def __enter__(self) -> Self:
+        """Wait until the site is up, stopping it where it does not come up."""
+        try:
+            return self.wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
         """End the whole process group, whatever state it is in."""
         try:
@@ -126,6 +144,16 @@ class Process:
         self.wait()
 
 
-def procfile(port: int, **env: str) -> Process:
-    """Start the Procfile's own command, with what the platform sets."""
-    return Process(PROCFILE_COMMAND, port, env={"PORT": str(port), "WEB_CONCURRENCY": "2", **env})
+def procfile(port: int, *, cwd: Path = ROOT, **env: str) -> Process:
+    """Start the Procfile's own command, by default with two workers."""
+    env = {"PORT": str(port), "WEB_CONCURRENCY": "2", **env}
+    return Process(PROCFILE_COMMAND, port, env=env, cwd=cwd)
+
+
+def copy_site(folder: Path) -> Path:
+    """Return a copy of the site, with a page that fails."""
+    shutil.copytree(ROOT / "blasto", folder / "blasto")
+    shutil.copy(ROOT / ".flaskenv", folder)
+    with (folder / "blasto" / "__init__.py").open("a") as file:
+        file.write("\nAPP.add_url_rule('/fail', 'fail', lambda: 1 / 0)\n")
+    return folder

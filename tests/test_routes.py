@@ -10,6 +10,9 @@ def test_the_url_map_is_this(app: Flask) -> None:
 
     assert rules == {
         "/": ("index", ["GET", "HEAD", "OPTIONS"]),
+        "/.well-known/security.txt": ("security", ["GET", "HEAD", "OPTIONS"]),
+        "/favicon.ico": ("static", ["GET", "HEAD", "OPTIONS"]),
+        "/robots.txt": ("static", ["GET", "HEAD", "OPTIONS"]),
         "/static/<path:filename>": ("static", ["GET", "HEAD", "OPTIONS"]),
         "/user": ("user", ["GET", "HEAD", "OPTIONS"]),
         "/user/<name:name>": ("user", ["GET", "HEAD", "OPTIONS"]),
