@@ -15,7 +15,7 @@ from tests.processes import Process, free_port, procfile
 
 def need(program: str, package: str) -> str:
     """Return a program's path; without it skip the test, or fail it in CI."""
-    if path := shutil.which(program):
+    if path := shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
         return path
     advice = f"{program} is not installed: apt-get install {package}"
     if os.environ.get("CI"):
