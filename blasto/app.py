@@ -35,7 +35,7 @@ def create_app() -> Flask:
 
     app.before_request(refuse_undecodable_address)
     app.before_request(require_https)
-    app.after_request(secure)
+    app.after_request(secure(style=app.jinja_env.get_template("style.css").render()))
     app.register_error_handler(InvalidNameError, invalid_name)
     app.register_error_handler(HTTPException, error)
     return app
@@ -53,7 +53,7 @@ def user(name: str | None = None) -> ResponseReturnValue:
     address = url_for("user", name=name)
     if text != name or request.root_path + request.path != unquote(urlsplit(address).path):
         return redirect(address, 301)
-    return render_template("user.html", name=name, address=address)
+    return render_template("user.html", name=name)
 
 
 def security() -> ResponseReturnValue:

@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -52,9 +54,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=[True, False], ids=["JavaScript", "no JavaScript"])
-def page(request: pytest.FixtureRequest, browser: Browser, site: Process) -> Iterator[Page]:
-    """A tab at the index page that tolerates no dialog, 5xx, console message or other host."""
+@contextmanager
+def new_tab(browser: Browser, site: Process, **options: Any) -> Iterator[Page]:
+    """Open a tab that tolerates no dialog, 5xx, console message or other host."""
     origin = f"http://127.0.0.1:{site.port}"
     faults: list[str] = []
 
@@ -62,14 +64,20 @@ def page(request: pytest.FixtureRequest, browser: Browser, site: Process) -> Ite
         if not tolerable:
             faults.append(str(fault))
 
-    with browser.new_context(base_url=origin, java_script_enabled=request.param) as context:
-        page = context.new_page()
+    with browser.new_context(base_url=origin, **options) as context, context.new_page() as page:
         page.on("dialog", lambda dialog: note(dialog.message))
         page.on("pageerror", note)
-        # Chromium reports the status of an explanation there.
-        page.on("console", lambda message: note(message, tolerable="of 400" in message.text))
+        # Chromium reports there that an explanation is a 400 and an error page a 404.
+        page.on("console", lambda message: note(message, tolerable="status of 40" in message.text))
         page.on("request", lambda sent: note(sent, tolerable=sent.url.startswith(f"{origin}/")))
         page.on("response", lambda answer: note(answer, tolerable=answer.status < 500))
-        page.goto("/")
         yield page
     assert faults == []
+
+
+@pytest.fixture(params=[True, False], ids=["JavaScript", "no JavaScript"])
+def page(request: pytest.FixtureRequest, browser: Browser, site: Process) -> Iterator[Page]:
+    """A tab at the index page, with JavaScript and without."""
+    with new_tab(browser, site, java_script_enabled=request.param) as page:
+        page.goto("/")
+        yield page

@@ -1,10 +1,14 @@
 """Security headers: one set for every response, and HTTPS where the router ends it."""
 
+from base64 import b64encode
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 from flask.testing import FlaskClient
 
+from blasto.app import create_app
+from tests.markup import Parsed
 from tests.processes import PLATFORM, Answer, Process, copy_site, free_port, procfile
 
 # What each response says of itself rather than of the site.
@@ -13,9 +17,11 @@ OF_THE_RESPONSE = {
     *("content-length", "content-type", "date", "etag", "last-modified", "location"),
     *("accept-ranges", "server", "transfer-encoding", "vary", "x-robots-tag"),
 }
+STYLE = Parsed(create_app().test_client().get("/").text).text("style")
+DIGEST = b64encode(sha256(STYLE.encode()).digest()).decode()
 HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        f"default-src 'none'; style-src 'sha256-{DIGEST}'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "cross-origin-opener-policy": "same-origin",

@@ -84,6 +84,24 @@ def test_in_debug_mode_it_shows_the_debugger_and_reloads_on_change(copy: Path) -
             sleep(0.2)
 
 
+def test_in_debug_mode_it_restarts_for_the_style_which_its_headers_allow_by_hash(
+    copy: Path,
+) -> None:
+    port = free_port()
+    with Process(f"flask run --debug --port {port}", port, cwd=copy) as process:
+        before = process.get("/").header("Content-Security-Policy")
+
+        with (copy / "blasto" / "templates" / "style.css").open("a") as file:
+            file.write("\np { color: red }\n")
+
+        deadline = monotonic() + 20
+        while status(process, "/") != 200 or (
+            process.get("/").header("Content-Security-Policy") == before
+        ):
+            assert monotonic() < deadline, process.output
+            sleep(0.2)
+
+
 def status(process: Process, target: str) -> int | None:
     try:
         return process.get(target).status

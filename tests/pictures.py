@@ -1,0 +1,71 @@
+"""Make the site's pictures from the running site: `python -m tests.pictures`.
+
+Icons and the picture for shared links go to blasto/static, screenshots for the README to .github.
+"""
+
+import struct
+
+from playwright.sync_api import Page, ViewportSize, sync_playwright
+
+from tests.conftest import need
+from tests.processes import ROOT, Process, free_port
+
+STATIC = ROOT / "blasto" / "static"
+SCREEN = ViewportSize(width=1280, height=800)
+
+
+def svg(page: Page) -> str:
+    """Return the site's mark, as a file of its own."""
+    mark: str = page.locator(".home svg").evaluate("mark => mark.outerHTML")
+    return mark.replace(' aria-hidden="true"', ' xmlns="http://www.w3.org/2000/svg"').replace(
+        'stroke-width="6"', 'stroke-width="6" stroke-linejoin="round"'
+    )
+
+
+def png(page: Page, body: str, width: int, height: int, *, transparent: bool = False) -> bytes:
+    page.set_viewport_size({"width": width, "height": height})
+    page.set_content(
+        f"""<style>
+            body {{ margin: 0; display: grid; place-content: center; block-size: 100vh;
+                    grid-auto-flow: column; align-items: center; gap: 5vh; overflow: hidden;
+                    background: {"transparent" if transparent else "#fdf8ee"}; color: #221a33;
+                    font: bold 24vh Charter, "Noto Serif", serif }}
+            svg {{ block-size: {"100vh" if transparent else "80vh"} }}
+        </style>{body}"""
+    )
+    return page.screenshot(omit_background=transparent)
+
+
+def ico(image: bytes, size: int) -> bytes:
+    """Wrap a PNG as an icon of one image (ICONDIR, then its one ICONDIRENTRY)."""
+    header = struct.pack("<HHH", 0, 1, 1)
+    entry = struct.pack("<BBBBHHII", size, size, 0, 0, 1, 32, len(image), 6 + 16)
+    return header + entry + image
+
+
+def main() -> None:
+    port = free_port()
+    with (
+        Process(f"flask run --port {port}", port),
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=need("chromium", "chromium")) as browser,
+        browser.new_context(reduced_motion="reduce", viewport=SCREEN) as context,
+        context.new_page() as page,
+    ):
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.screenshot(path=ROOT / ".github" / "index.png")
+        mark = svg(page)
+
+        page.emulate_media(color_scheme="dark")
+        page.goto(f"http://127.0.0.1:{port}/user/Ada Lovelace")
+        page.screenshot(path=ROOT / ".github" / "user.png")
+
+        page.goto("about:blank")  # to leave the site's content security policy
+        (STATIC / "icon.svg").write_text(f"{mark}\n")
+        (STATIC / "icon.png").write_bytes(png(page, mark, 180, 180))
+        (STATIC / "share.png").write_bytes(png(page, f"{mark}Blasto", 1200, 630))
+        (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, 32, 32, transparent=True), 32))
+
+
+if __name__ == "__main__":
+    main()
