@@ -40,6 +40,9 @@ limit_request_line = 8190
 # By default a visitor's own SCRIPT_NAME header is honoured where all proxies are to be believed.
 forwarder_headers = ""
 
+# The one header by which the router tells the scheme; any other is a visitor's.
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
+
 # A worker that waits for a disk to write its heartbeat looks dead.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112
 

@@ -1,22 +1,32 @@
 """What gunicorn is told to use: a worker and a logger of the site's own."""
 
+import re
 import signal
 from collections.abc import MutableMapping
 from datetime import timedelta
-from socket import SHUT_RD
+from errno import ECONNRESET
 from types import FrameType
 from typing import Any
 
 import gevent
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import InvalidHeader, InvalidRequestLine
+from gunicorn.util import close_graceful
 from gunicorn.workers.ggevent import GeventWorker
+from werkzeug.sansio.utils import host_is_trusted
 
 from .log import logfmt
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
-# A connection in use sends its next request within that time and is answered "close" properly.
-IDLE_SECONDS = 1
+# What a server that is no proxy can be asked for (RFC 9112, 3.2).
+TARGET = re.compile(r"(?:/|https?://[^/?#])[^#]*|\*")
+
+# A connection in use asks again within that time.
+IDLE_SECONDS = 0.5
+
+# How much of a body nobody reads is let in, so that its sender comes to read the answer.
+MAX_DRAIN = 1_000_000  # bytes
 
 
 class Worker(GeventWorker):
@@ -24,7 +34,7 @@ class Worker(GeventWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.idle: set[gevent.socket.socket] = set()
+        self.idle: set[Any] = set()  # the greenlets whose connections wait for a request
 
     def init_process(self) -> None:
         # A signal that comes before its handler does would be lost on the master's.
@@ -36,20 +46,34 @@ class Worker(GeventWorker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def handle(self, listener: Any, client: gevent.socket.socket, addr: Any) -> None:
-        self.idle.add(client)
+        greenlet = gevent.getcurrent()
+        self.idle.add(greenlet)
         try:
             super().handle(listener, client, addr)
         finally:
-            self.idle.discard(client)
+            self.idle.discard(greenlet)
 
     def handle_request(
         self, listener_name: Any, req: Any, sock: gevent.socket.socket, addr: Any
     ) -> bool:
-        self.idle.discard(sock)
+        greenlet = gevent.getcurrent()
+        self.idle.discard(greenlet)
+        headers = dict(req.headers)
+        if not TARGET.fullmatch(req.uri):
+            raise InvalidRequestLine(req.uri)
+        if (req.version > (1, 0) or "HOST" in headers) and not host_is_trusted(headers.get("HOST")):
+            raise InvalidHeader("HOST", req=req)
+        has_body = "CONTENT-LENGTH" in headers or "TRANSFER-ENCODING" in headers
+        if has_body:
+            req.force_close()  # nobody reads a body, so nobody knows that it ends where it should
         try:
             return super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:
+            if has_body:  # a close with bytes unread would take the answer back (RFC 9112, 9.6)
+                close_graceful(sock, max_drain=MAX_DRAIN)
+            raise
         finally:
-            self.idle.add(sock)
+            self.idle.add(greenlet)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         # Ctrl+C comes twice, from the terminal and from the master; leaving twice never ends.
@@ -59,11 +83,15 @@ class Worker(GeventWorker):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        gevent.spawn_later(IDLE_SECONDS, self.let_go)
+        gevent.spawn(self.let_go)
 
     def let_go(self) -> None:
-        for client in self.idle:
-            client.shutdown(SHUT_RD)
+        """End the connections that stay idle; one that asks again is told "close" properly."""
+        while True:
+            idle = self.idle.copy()
+            gevent.sleep(IDLE_SECONDS)
+            for greenlet in idle & self.idle:
+                greenlet.kill(ConnectionResetError(ECONNRESET, "idle"), block=False)
 
 
 class AccessLogger(Logger):
@@ -82,7 +110,7 @@ class AccessLogger(Logger):
                 logfmt(
                     method=environ["REQUEST_METHOD"],
                     path=environ["RAW_URI"],
-                    status=resp.status_code,
+                    status=resp.status.split(" ")[0],
                     bytes=resp.sent,
                     duration=f"{request_time / timedelta(milliseconds=1):.1f}ms",
                     request_id=environ.get("HTTP_X_REQUEST_ID", "-"),

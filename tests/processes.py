@@ -115,8 +115,12 @@ class Process:
         os.killpg(self.popen.pid, number)
 
     def wait(self, seconds: float = 10) -> int:
-        """Return the exit status, once all output is in `lines`."""
-        status = self.popen.wait(seconds)
+        """Return the exit status, once all output is in `lines`; stop what does not end."""
+        try:
+            status = self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise
         self.drain.join(seconds)
         return status
 
@@ -144,7 +148,7 @@ class Process:
         self.wait()
 
 
-def procfile(port: int, *, cwd: Path = ROOT, **env: str) -> Process:
+def procfile(port: int, cwd: Path = ROOT, /, **env: str) -> Process:
     """Start the Procfile's own command, by default with two workers."""
     env = {"PORT": str(port), "WEB_CONCURRENCY": "2", **env}
     return Process(PROCFILE_COMMAND, port, env=env, cwd=cwd)

@@ -68,7 +68,7 @@ def of_the_site(answer: Answer) -> dict[str, str]:
 def failing_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Serve behind the router a site that has a page that fails."""
     copy = copy_site(tmp_path_factory.mktemp("site"))
-    with procfile(free_port(), cwd=copy, **PLATFORM) as process:
+    with procfile(free_port(), copy, **PLATFORM) as process:
         yield process
 
 

@@ -76,7 +76,7 @@ def test_an_error_is_logged_once_with_its_traceback_and_the_id_on_the_page(
     port = free_port()
     copy = copy_site(tmp_path)
     with (
-        procfile(port, cwd=copy, **PLATFORM)
+        procfile(port, copy, **PLATFORM)
         if command == "gunicorn"
         else Process(f"flask run --port {port}", port, cwd=copy)
     ) as process:
@@ -103,7 +103,7 @@ def test_an_error_message_cannot_start_a_line_or_write_to_the_terminal(tmp_path:
             "APP.add_url_rule('/echo', 'echo', echo)\n"
         )
     evil = "a\nlevel=info\rlevel=info\x1b[2J\u2028level=info\x85b"
-    with procfile(free_port(), cwd=copy) as process:
+    with procfile(free_port(), copy) as process:
         process.get("/echo?text=a%0Alevel=info%0Dlevel=info%1B%5B2J%E2%80%A8level=info%C2%85b")
 
     ours = [line for line in process.lines if line.startswith("level=")]

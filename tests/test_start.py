@@ -156,7 +156,7 @@ def test_a_site_that_cannot_start_ends_at_once_with_a_plain_line(
     with (copy / "blasto" / "app.py").open("a") as file:
         file.write(f"\n{broken}\n")
 
-    process = procfile(free_port(), cwd=copy, **env)
+    process = procfile(free_port(), copy, **env)
 
     assert process.wait() != 0
     (line,) = [line for line in process.lines if line and "[INFO] Starting" not in line]
