@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
@@ -16,10 +16,13 @@ from tests.processes import Process, free_port, procfile
 
 
 def need(program: str, package: str) -> str:
-    """Return a program's path; without it skip the test, or fail it in CI."""
-    if path := shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
-        return path
-    advice = f"{program} is not installed: apt-get install {package}"
+    """Return the path of a program, or say how to get it."""
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
+    return path or lack(f"{program} is not installed: apt-get install {package}")
+
+
+def lack(advice: str) -> NoReturn:
+    """Skip a test that cannot run on this machine, with what to do about it; fail it in CI."""
     if os.environ.get("CI"):
         pytest.fail(advice)
     pytest.skip(advice)

@@ -41,6 +41,11 @@ class Parsed(HTMLParser):
         """Every element with the names of its attributes."""
         return [(tag, list(attributes)) for tag, attributes in self.elements]
 
+    @property
+    def links(self) -> list[str | None]:
+        """Where each link leads."""
+        return [attributes["href"] for tag, attributes in self.elements if tag == "a"]
+
     def text(self, tag: str) -> str:
         """Return the text of the one element of this kind."""
         (text,) = [
