@@ -128,11 +128,14 @@ def reload(process: Process) -> None:
     until(lambda: len(workers(process)) == 2 and not old & workers(process), 10)
 
 
-def visitor(connection: HTTPConnection, *, stays: bool = False) -> Visits:
+def visitor(connection: HTTPConnection, *, stays: bool = False, hesitates: float = 0) -> Visits:
     """Ask for the index page again and again, on a new connection each time or always on one."""
     with closing(connection):
         while True:
             try:
+                if connection.sock is None:
+                    connection.connect()
+                    sleep(hesitates)
                 connection.request("GET", "/", headers={"X-Forwarded-Proto": "https"})
                 response = connection.getresponse()
                 response.read()
@@ -145,9 +148,11 @@ def visitor(connection: HTTPConnection, *, stays: bool = False) -> Visits:
                 yield response.status
 
 
-def visitors(number: int, port: int, *, timeout: float = 10, stay: bool = False) -> list[Visits]:
+def visitors(
+    number: int, port: int, *, timeout: float = 10, stay: bool = False, hesitate: float = 0
+) -> list[Visits]:
     return [
-        visitor(HTTPConnection("127.0.0.1", port, timeout=timeout), stays=stay)
+        visitor(HTTPConnection("127.0.0.1", port, timeout=timeout), stays=stay, hesitates=hesitate)
         for _ in range(number)
     ]
 
@@ -252,13 +257,11 @@ def abused(process: Process, abuse: Abuse) -> Iterator[list[socket.socket]]:
 def test_beside_connections_that_last_everyone_is_answered_within_a_second(
     dyno: Process, abuse: Abuse
 ) -> None:
-    before = descriptors(dyno)
-
     with abused(dyno, abuse) as lines:
         answers = answers_within_a_second(dyno)
-        assert len(answers) > 50
         assert set(answers) == {200}
-        assert descriptors(dyno) >= before + abuse.at_once
+        assert len(answers) > 50
+        assert descriptors(dyno) > abuse.at_once
         assert {state(line) for line in lines} == {ESTABLISHED}
 
 
@@ -268,8 +271,8 @@ def test_beside_connections_that_clients_never_close_everyone_is_answered_within
 ) -> None:
     with abused(dyno, abuse) as lines:
         answers = answers_within_a_second(dyno)
-        assert len(answers) > 50
         assert set(answers) == {200}
+        assert len(answers) > 50
         assert len(lines) >= 30
         until(lambda: {state(line) for line in lines} == {CLOSE_WAIT}, 1)
 
@@ -311,10 +314,15 @@ def test_with_the_master_killed_nothing_is_left_after_three_seconds(dyno: Proces
 
 
 def test_five_reloads_under_load_lose_no_request(dyno: Process) -> None:
-    visits = [*visitors(4, dyno.port), *visitors(4, dyno.port, stay=True)]
+    everyone = [
+        *visitors(4, dyno.port),
+        *visitors(4, dyno.port, stay=True),
+        *visitors(4, dyno.port, hesitate=0.2),
+    ]
 
-    with under_way(visits, pause=0.1) as answers:
-        for _ in range(5):
+    with under_way(everyone, pause=0.1) as answers:
+        for number in range(5):
+            sleep(number / 5)  # workers look up once a second: reach them at different moments
             reload(dyno)
 
     assert len(answers) > 200
@@ -384,7 +392,7 @@ def test_beside_junk_every_request_is_answered_and_memory_and_descriptors_stay_f
 
     assert len(answers) > 100 * seconds
     assert set(answers) == {200}
-    until(lambda: descriptors(dyno) == descriptors_before, 5)
+    until(lambda: descriptors(dyno) <= descriptors_before, 5)
     assert memory(dyno) < memory_before + 4
 
 
