@@ -1,6 +1,6 @@
 """The site: its factory, then what answers at each address."""
 
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes
 
 from flask import Flask, abort, current_app, redirect, render_template, request, url_for
 from flask.globals import request_ctx
@@ -8,7 +8,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from .cache import Cache
 from .config import configure
+from .delivery import FRESH, deliver
+from .files import add_version, static, url_for_once
 from .headers import require_https, secure
 from .log import log_to_stdout, request_id
 from .names import InvalidNameError, NameConverter, canonical
@@ -32,18 +35,25 @@ def create_app() -> Flask:
     app.add_url_rule("/.well-known/security.txt", view_func=security)
     for filename in ("favicon.ico", "robots.txt"):
         app.add_url_rule(f"/{filename}", "static", defaults={"filename": filename})
+    app.view_functions["static"] = static
+    app.url_defaults(add_version)
 
     app.before_request(refuse_undecodable_address)
     app.before_request(require_https)
     app.after_request(secure(style=app.jinja_env.get_template("style.css").render()))
+    app.after_request(deliver)
     app.register_error_handler(InvalidNameError, invalid_name)
     app.register_error_handler(HTTPException, error)
+
+    if not app.debug:
+        app.jinja_env.globals["url_for"] = url_for_once
+        app.wsgi_app = Cache(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice
     return app
 
 
-def index() -> str:
+def index() -> ResponseReturnValue:
     """What this site is, and a form that asks for a name."""
-    return render_template("index.html")
+    return render_template("index.html"), FRESH
 
 
 def user(name: str | None = None) -> ResponseReturnValue:
@@ -51,16 +61,16 @@ def user(name: str | None = None) -> ResponseReturnValue:
     text = request.args.get("name", "") if name is None else name
     name = canonical(text)
     address = url_for("user", name=name)
-    if text != name or request.root_path + request.path != unquote(urlsplit(address).path):
-        return redirect(address, 301)
-    return render_template("user.html", name=name)
+    if text != name or request.root_path + request.path != unquote(address.partition("?")[0]):
+        return redirect(address, 301), FRESH
+    return render_template("user.html", name=name, address=address), FRESH
 
 
 def security() -> ResponseReturnValue:
     """Whom to tell about a vulnerability (RFC 9116), where somebody is named."""
     if not current_app.config["SECURITY_CONTACT"]:
         abort(404)
-    return render_template("security.txt"), {"Content-Type": "text/plain; charset=utf-8"}
+    return render_template("security.txt"), FRESH | {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def refuse_undecodable_address() -> None:

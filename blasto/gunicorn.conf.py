@@ -28,6 +28,10 @@ bind = f"{host}:{os.environ.get('PORT', '8000')}"
 # Threads (gthread) stop answering everybody at a dozen clients that send slowly; greenlets do not.
 worker_class = "blasto.server.Worker"
 
+# An idle connection takes one of these for as long as it is kept; by default a thousand of them
+# would leave none for visitors.
+worker_connections = 5000
+
 # The platform's router keeps connections for 90 s and loses the requests on one that ends sooner.
 keepalive = 95  # seconds
 

@@ -27,7 +27,7 @@ def secure(style: str) -> Callable[[Response], Response]:
     }
 
     def add_headers(response: Response) -> Response:
-        response.headers.update(headers)
+        response.headers.extend(headers)
         if request.is_secure:  # stay there for two years (RFC 6797)
             response.headers["Strict-Transport-Security"] = "max-age=63072000"
         return response

@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-VOID = {"input", "link", "meta"}
+VOID = {"img", "input", "link", "meta"}
 
 
 class Parsed(HTMLParser):

@@ -15,10 +15,10 @@ SCREEN = ViewportSize(width=1280, height=800)
 
 
 def svg(page: Page) -> str:
-    """Return the site's mark, as a file of its own."""
-    mark: str = page.locator(".home svg").evaluate("mark => mark.outerHTML")
-    return mark.replace(' aria-hidden="true"', ' xmlns="http://www.w3.org/2000/svg"').replace(
-        'stroke-width="6"', 'stroke-width="6" stroke-linejoin="round"'
+    """Return the picture of the site's own name, as a file."""
+    mark: str = page.locator("main > svg").evaluate("mark => mark.outerHTML")
+    return mark.replace(
+        'aria-hidden="true"', 'xmlns="http://www.w3.org/2000/svg" stroke-linejoin="round"'
     )
 
 
@@ -54,16 +54,17 @@ def main() -> None:
     ):
         page.goto(f"http://127.0.0.1:{port}/")
         page.screenshot(path=ROOT / ".github" / "index.png")
-        mark = svg(page)
 
         page.emulate_media(color_scheme="dark")
         page.goto(f"http://127.0.0.1:{port}/user/Ada Lovelace")
         page.screenshot(path=ROOT / ".github" / "user.png")
 
+        page.goto(f"http://127.0.0.1:{port}/user/Blasto")
+        mark = svg(page)
         page.goto("about:blank")  # to leave the site's content security policy
         (STATIC / "icon.svg").write_text(f"{mark}\n")
         (STATIC / "icon.png").write_bytes(png(page, mark, 180, 180))
-        (STATIC / "share.png").write_bytes(png(page, f"{mark}Blasto", 1200, 630))
+        (STATIC / "share.png").write_bytes(png(page, mark, 1200, 630))
         (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, 32, 32, transparent=True), 32))
 
 

@@ -13,8 +13,16 @@ from tests.processes import PLATFORM, Answer, Process, copy_site, free_port, pro
 
 # What each response says of itself rather than of the site.
 OF_THE_RESPONSE = {
-    *("allow", "cache-control", "connection", "content-disposition", "content-encoding"),
-    *("content-length", "content-type", "date", "etag", "last-modified", "location"),
+    *("age", "allow", "cache-control", "connection", "content-disposition"),
+    *(
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "last-modified",
+        "location",
+    ),
     *("accept-ranges", "server", "transfer-encoding", "vary", "x-robots-tag"),
 }
 STYLE = Parsed(create_app().test_client().get("/").text).text("style")
