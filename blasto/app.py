@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from .cache import Cache
 from .config import configure
 from .delivery import FRESH, deliver
-from .files import add_version, static, url_for_once
+from .files import add_version, remembered_url_for, static
 from .headers import require_https, secure
 from .log import log_to_stdout, request_id
 from .names import InvalidNameError, NameConverter, canonical
@@ -46,7 +46,7 @@ def create_app() -> Flask:
     app.register_error_handler(HTTPException, error)
 
     if not app.debug:
-        app.jinja_env.globals["url_for"] = url_for_once
+        app.jinja_env.globals["url_for"] = remembered_url_for
         app.wsgi_app = Cache(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice
     return app
 

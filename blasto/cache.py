@@ -61,8 +61,13 @@ class Cache:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        body: Iterable[bytes]
         method = environ["REQUEST_METHOD"]
-        if method not in {"GET", "HEAD"} or not environ.keys().isdisjoint(PERSONAL):
+        if method not in {"GET", "HEAD"}:
+            body = self.app(environ, start_response)
+            self.forget(environ)
+            return body
+        if not environ.keys().isdisjoint(PERSONAL):
             return self.app(environ, start_response)
 
         # What visitors accept has many spellings and two answers, and what they know is looked
@@ -72,7 +77,6 @@ class Cache:
         known = environ.pop("HTTP_IF_NONE_MATCH", "")
         key = (*map(environ.get, KEY), gzip)
 
-        body: Iterable[bytes]
         entry = self.find(key)
         if entry is None:
             status, headers, body = self.ask(key, environ)
@@ -108,7 +112,7 @@ class Cache:
         close(body)
         if len(whole) == length:
             size = OVERHEAD + length + sum(len(part) for part in key if isinstance(part, str))
-            self.keep(key, Entry(headers, whole, monotonic(), fresh_for, size))
+            self.keep(key, Entry(headers.copy(), whole, monotonic(), fresh_for, size))
         return status, headers, (whole,)
 
     def find(self, key: Key) -> Entry | None:
@@ -129,6 +133,13 @@ class Cache:
             while len(self.entries) > self.max_entries or self.bytes > self.max_bytes:
                 _, oldest = self.entries.popitem(last=False)
                 self.bytes -= oldest.size
+
+    def forget(self, environ: "WSGIEnvironment") -> None:
+        """Let go of what a request may have changed (RFC 9111, 4.4)."""
+        for gzip in (True, False):
+            with self.lock:
+                entry = self.entries.pop((*map(environ.get, KEY), gzip), None)
+                self.bytes -= entry.size if entry else 0
 
 
 def close(body: Iterable[bytes]) -> None:

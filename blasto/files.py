@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import current_app, request, send_from_directory, url_for
+from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from .delivery import FRESH, IMMUTABLE
@@ -33,15 +34,16 @@ def add_version(endpoint: str, values: dict[str, Any]) -> None:
         values.setdefault("v", version(values["filename"]))
 
 
-def url_for_once(endpoint: str, **values: Any) -> str:
+def remembered_url_for(endpoint: str, **values: Any) -> str:
     """url_for() for templates: it builds the address of a file only once."""
     if endpoint == "static" and values.keys() == {"filename"}:
-        return address_of_file(request.root_path, values["filename"])
+        below = getattr(request_ctx.url_adapter, "script_name", None)
+        return address_of_file(below, current_app.static_folder, values["filename"])
     return url_for(endpoint, **values)
 
 
 @lru_cache
-def address_of_file(_root_path: str, filename: str) -> str:
+def address_of_file(_below: str | None, _folder: str | None, filename: str) -> str:
     return url_for("static", filename=filename)
 
 

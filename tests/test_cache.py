@@ -169,6 +169,22 @@ def test_a_host_that_is_not_trusted_is_refused_however_hot_the_page(app: Flask) 
     assert (good, bad) == ([200, 200], [400, 400])
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_what_changes_a_page_makes_it_anew(app: Flask, method: str) -> None:
+    page = Page(("Cache-Control", PUBLIC))
+    client = publish(app, page)
+    gzip = {"Accept-Encoding": "gzip"}
+    client.get("/page")
+    client.get("/page", headers=gzip)
+
+    client.open("/page", method=method)
+    before = page.made
+
+    assert int(client.get("/page").text) == before + 1
+    assert client.get("/page", headers=gzip).data
+    assert page.made == before + 2
+
+
 def test_a_page_is_made_again_when_it_is_no_longer_fresh(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
