@@ -85,7 +85,7 @@ class Cache:
             headers = [*entry.headers, ("Age", str(int(monotonic() - entry.born)))]
             body = (entry.body,) if method == "GET" else ()
 
-        if known and status == "200 OK" and is_known(joined(headers).get("etag"), known):
+        if known and status == "200 OK" and is_known(headers, known):
             close(body)
             status = "304 NOT MODIFIED"
             headers = [pair for pair in headers if pair[0].lower() not in OF_A_BODY]
@@ -148,9 +148,12 @@ def close(body: Iterable[bytes]) -> None:
         body.close()
 
 
-def is_known(etag: str | None, known: str) -> bool:
-    """Tell whether a visitor's If-None-Match has an ETag (RFC 9110, 13.1.2)."""
-    return etag is not None and parse_etags(known).contains_weak(unquote_etag(etag)[0])
+def is_known(headers: Headers, known: str) -> bool:
+    """Tell whether a visitor's If-None-Match has a response's ETag (RFC 9110, 13.1.2)."""
+    etag = next((value for name, value in headers if name.lower() == "etag"), None)
+    if etag is None or known == etag:
+        return etag is not None
+    return parse_etags(known).contains_weak(unquote_etag(etag)[0])
 
 
 def joined(headers: Headers) -> dict[str, str]:

@@ -206,7 +206,8 @@ def throughput(load: Load) -> list[Figure]:
                 hot_beside_idle = load.rate(site, "/user/Bo")
             print(
                 f"round {number + 1}, requests in a second of work: constant {least.of_work:.0f}, "
-                f"index {index.of_work:.0f}, hot {hot.of_work:.0f}, 304 {not_modified.of_work:.0f}, "
+                f"index {index.of_work:.0f}, hot {hot.of_work:.0f}, "
+                f"304 {not_modified.of_work:.0f}, "
                 f"bare Flask {framework.of_work:.0f}, new name {new.of_work:.0f}, "
                 f"in bare Flask {new_in_framework.of_work:.0f}"
             )
