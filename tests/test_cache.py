@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from threading import Thread
+from typing import Any
 
 import pytest
 from flask import Flask, Response, request
@@ -124,6 +125,7 @@ def test_who_sends_a_cookie_is_not_answered_from_memory(app: Flask) -> None:
     "different",
     [
         {"base_url": "https://localhost"},
+        {"environ_overrides": {"wsgi.url_scheme": "https"}},
         {"base_url": "http://other.test"},
         {"base_url": "http://localhost/below"},
         {"base_url": "http://localhost:81"},
@@ -137,7 +139,7 @@ def test_who_sends_a_cookie_is_not_answered_from_memory(app: Flask) -> None:
     ],
 )
 def test_a_page_is_kept_by_all_that_it_depends_on(
-    client: FlaskClient, different: dict[str, str]
+    client: FlaskClient, different: dict[str, Any]
 ) -> None:
     client.get("/user/Bo")
 
