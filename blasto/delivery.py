@@ -19,7 +19,7 @@ IMMUTABLE = {"Cache-Control": "max-age=31536000, s-maxage=31536000, immutable"}
 
 COMPRESSIBLE = {
     *("text/html", "text/plain", "text/css", "text/javascript", "application/json"),
-    *("image/svg+xml", "image/vnd.microsoft.icon", "application/manifest+json"),
+    *("image/svg+xml", "application/manifest+json"),
 }
 
 # zlib's number for the gzip format with a window of 4 KiB, which needs a tenth of the memory.

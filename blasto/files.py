@@ -1,5 +1,6 @@
 """Static files: each at an address made from its content, where it can be kept for good."""
 
+import mimetypes
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -10,6 +11,8 @@ from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from .delivery import FRESH, IMMUTABLE
+
+mimetypes.add_type("image/x-icon", ".ico")  # the type that sniffing finds too (WHATWG)
 
 LARGE = 2**20  # bytes; more is sent as it is read, rather than held in memory
 

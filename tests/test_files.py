@@ -18,7 +18,7 @@ def test_robots_may_come_in(client: FlaskClient) -> None:
 def test_the_icon_is_one(client: FlaskClient) -> None:
     response = client.get("/favicon.ico", buffered=True)
 
-    assert response.content_type == "image/vnd.microsoft.icon"
+    assert response.content_type == "image/x-icon"
     assert response.data.startswith(b"\0\0\1\0")
 
 

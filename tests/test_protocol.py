@@ -439,7 +439,7 @@ def plain(dyno: Process) -> list[bytes]:
 
 def pages(dyno: Process, *headers: str) -> list[bytes]:
     answers = (exchange(dyno, request(*page, *headers, CLOSE)) for page in PAGES)
-    return [re.sub(rb"(?m)^Date: .*\r\n", b"", answer) for answer in answers]
+    return [re.sub(rb"(?m)^(Date|Age): .*\r\n", b"", answer) for answer in answers]
 
 
 @pytest.mark.parametrize("header", FORGED)

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -21,8 +21,9 @@ from tests.router import Router
 
 pytestmark = pytest.mark.server
 
-type Visits = Generator[int | str]
+Visits = Generator[int | str, None, None]
 
+NAMES = count()  # a page each, so that none is in the site's cache
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n"
 POST = GET.replace("GET", "POST") + "Content-Length: 1000000\r\n\r\n"
 SLOW_PAGES = """
@@ -31,7 +32,7 @@ from flask import request
 
 def sleep():
     print("under way", flush=True)
-    time.sleep(int(request.args["seconds"]))
+    time.sleep(float(request.args["seconds"]))
     return "slept well"
 
 APP.add_url_rule("/sleep", view_func=sleep)
@@ -129,14 +130,16 @@ def reload(process: Process) -> None:
 
 
 def visitor(connection: HTTPConnection, *, stays: bool = False, hesitates: float = 0) -> Visits:
-    """Ask for the index page again and again, on a new connection each time or always on one."""
+    """Ask for one page after the other, on a new connection each time or always on one."""
     with closing(connection):
         while True:
             try:
                 if connection.sock is None:
                     connection.connect()
                     sleep(hesitates)
-                connection.request("GET", "/", headers={"X-Forwarded-Proto": "https"})
+                connection.request(
+                    "GET", f"/user/{next(NAMES)}", headers={"X-Forwarded-Proto": "https"}
+                )
                 response = connection.getresponse()
                 response.read()
             except (OSError, HTTPException) as error:
@@ -273,8 +276,8 @@ def test_beside_connections_that_clients_never_close_everyone_is_answered_within
         answers = answers_within_a_second(dyno)
         assert set(answers) == {200}
         assert len(answers) > 50
-        assert len(lines) >= 30
-        until(lambda: {state(line) for line in lines} == {CLOSE_WAIT}, 1)
+        assert len(lines) >= 20
+        until(lambda: {state(line) for line in lines} == {CLOSE_WAIT}, 5)
 
 
 def answers_within_a_second(process: Process) -> list[int | str]:
@@ -332,7 +335,7 @@ def test_five_reloads_under_load_lose_no_request(dyno: Process) -> None:
 def test_on_sigterm_it_answers_what_is_under_way_and_ends_idle_connections(
     slow_dyno: Process,
 ) -> None:
-    slow = GET.replace("/", "/sleep?seconds=2", 1) + "\r\n"
+    slow = GET.replace("/", "/sleep?seconds=1.5", 1) + "\r\n"
     with (
         connect(slow_dyno) as silent,
         connect(slow_dyno, GET + "\r\n") as idle,
@@ -385,7 +388,8 @@ def test_two_releases_behind_the_router_lose_no_request(dyno: Process, tmp_path:
 def test_beside_junk_every_request_is_answered_and_memory_and_descriptors_stay_flat(
     dyno: Process, seconds: int
 ) -> None:
-    serve_beside_junk(dyno, 5)
+    serve_beside_junk(dyno, 6)  # until its cache is full
+    sleep(1)  # it notices that the last of them left
     memory_before, descriptors_before = memory(dyno), descriptors(dyno)
 
     answers = serve_beside_junk(dyno, seconds)
