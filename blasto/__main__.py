@@ -1,4 +1,4 @@
-"""Start the development server: ``python -m blasto`` is ``flask run``, options included."""
+"""`python -m blasto` is `flask run`, options included."""
 
 import sys
 

@@ -16,6 +16,7 @@ from .headers import require_https, secure
 from .log import log_to_stdout, request_id
 from .names import InvalidNameError, NameConverter, canonical
 from .picture import burst
+from .startproject import startproject
 
 
 def create_app() -> Flask:
@@ -37,6 +38,8 @@ def create_app() -> Flask:
         app.add_url_rule(f"/{filename}", "static", defaults={"filename": filename})
     app.view_functions["static"] = static
     app.url_defaults(add_version)
+
+    app.cli.add_command(startproject)
 
     app.before_request(refuse_undecodable_address)
     app.before_request(require_https)

@@ -255,7 +255,7 @@ def ask_for_names(process: Process, prefix: str, number: int) -> None:
     """Ask for as many new names, 500 on a connection, so that each worker gets its share."""
     for first in range(0, number, 500):
         requests = b"".join(
-            f"GET /user/{prefix}{first + index} HTTP/1.1\r\nHost: blasto.test\r\n"
+            f"GET /user/{prefix}{first + index} HTTP/1.1\r\nHost: site.test\r\n"
             f"Connection: {'close' if index == 499 else 'keep-alive'}\r\n\r\n".encode()
             for index in range(500)
         )

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from blasto.app import create_app
+
 from tests.processes import Process, free_port, procfile
 
 

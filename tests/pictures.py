@@ -1,6 +1,6 @@
 """Make the site's pictures from the running site: `python -m tests.pictures`.
 
-Icons and the picture for shared links go to blasto/static, screenshots for the README to .github.
+Icons and the picture for shared links go to the static files, screenshots to .github.
 """
 
 import struct

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "blasto"
 # What Heroku and its Python buildpack set, beside PORT and WEB_CONCURRENCY.
 PLATFORM = {
     "DYNO": "web.1",
@@ -156,8 +157,8 @@ def procfile(port: int, cwd: Path = ROOT, /, **env: str) -> Process:
 
 def copy_site(folder: Path) -> Path:
     """Return a copy of the site, with a page that fails."""
-    shutil.copytree(ROOT / "blasto", folder / "blasto")
+    shutil.copytree(PACKAGE, folder / PACKAGE.name)
     shutil.copy(ROOT / ".flaskenv", folder)
-    with (folder / "blasto" / "__init__.py").open("a") as file:
+    with (folder / PACKAGE.name / "__init__.py").open("a") as file:
         file.write("\nAPP.add_url_rule('/fail', 'fail', lambda: 1 / 0)\n")
     return folder

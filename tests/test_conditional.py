@@ -11,6 +11,7 @@ from flask import Flask, url_for
 from flask.testing import FlaskClient
 
 from blasto.app import create_app
+
 from tests.processes import ROOT, Process, free_port
 
 TARGETS = ["/", "/user/Bo", "/static/icon.svg", "/favicon.ico", "/robots.txt"]
@@ -208,7 +209,7 @@ def test_what_is_streamed_is_sent_as_it_comes(app: Flask) -> None:
 def test_two_servers_agree_on_every_etag(site: Process) -> None:
     with Process(f"flask run --port {(port := free_port())}", port, cwd=ROOT) as other:
         for target in TARGETS:
-            headers = {"Accept-Encoding": "gzip", "Host": "blasto.test"}
+            headers = {"Accept-Encoding": "gzip", "Host": "site.test"}
 
             ours, theirs = site.get(target, headers=headers), other.get(target, headers=headers)
 

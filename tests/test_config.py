@@ -5,6 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from blasto.app import create_app
+
 from tests.markup import Parsed
 
 
@@ -17,19 +18,19 @@ def client(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> F
 
 TRUSTED = pytest.mark.parametrize(
     "client",
-    ["blasto.test", "other.test, blasto.test", '["blasto.test"]', ".test"],
+    ["site.test", "other.test, site.test", '["site.test"]', ".test"],
     indirect=True,
 )
 
 
 @TRUSTED
 def test_a_trusted_host_is_answered(client: FlaskClient) -> None:
-    assert client.get("/", base_url="http://blasto.test").status_code == 200
-    assert client.get("/user/Bo", base_url="https://blasto.test:8443").status_code == 200
+    assert client.get("/", base_url="http://site.test").status_code == 200
+    assert client.get("/user/Bo", base_url="https://site.test:8443").status_code == 200
 
 
 @TRUSTED
-@pytest.mark.parametrize("host", ["evil.example", "blasto.test.evil.example", "evil-blasto", ""])
+@pytest.mark.parametrize("host", ["evil.example", "site.test.evil.example", "evil-site", ""])
 @pytest.mark.parametrize("target", ["/", "/user/Bo", "/nothing", "/static/icon.svg"])
 def test_any_other_host_is_a_bad_request(client: FlaskClient, host: str, target: str) -> None:
     response = client.get(target, headers={"Host": host})
@@ -39,7 +40,7 @@ def test_any_other_host_is_a_bad_request(client: FlaskClient, host: str, target:
     assert "Content-Security-Policy" in response.headers
 
 
-@pytest.mark.parametrize("client", ["blasto.test"], indirect=True)
+@pytest.mark.parametrize("client", ["site.test"], indirect=True)
 def test_an_untrusted_host_is_not_redirected_to(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,10 +59,10 @@ def test_without_trusted_hosts_every_host_is_answered(app: Flask) -> None:
     ("name", "value"),
     [
         ("FLASK_TRUSTED_HOSTS", ""),
-        ("FLASK_TRUSTED_HOSTS", "blasto.test,,"),
+        ("FLASK_TRUSTED_HOSTS", "site.test,,"),
         ("FLASK_TRUSTED_HOSTS", "7"),
         ("FLASK_TRUSTED_HOSTS", "[]"),
-        ("FLASK_SECURITY_CONTACT", "security@blasto.test"),
+        ("FLASK_SECURITY_CONTACT", "security@site.test"),
         ("FLASK_SECURITY_CONTACT", "7"),
     ],
 )

@@ -29,12 +29,12 @@ def test_there_is_no_security_txt_where_nobody_is_named(client: FlaskClient) -> 
 def test_security_txt_names_the_contact_and_has_not_nearly_expired(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("FLASK_SECURITY_CONTACT", "mailto:security@blasto.test?subject=a&b")
+    monkeypatch.setenv("FLASK_SECURITY_CONTACT", "mailto:security@site.test?subject=a&b")
 
     response = create_app().test_client().get("/.well-known/security.txt")
 
     fields = dict(line.split(": ", 1) for line in response.text.splitlines())
     left = datetime.fromisoformat(fields["Expires"]) - datetime.now(UTC)
     assert response.content_type == "text/plain; charset=utf-8"
-    assert fields["Contact"] == "mailto:security@blasto.test?subject=a&b"
+    assert fields["Contact"] == "mailto:security@site.test?subject=a&b"
     assert timedelta(days=30) < left < timedelta(days=365), "set another year in security.txt"

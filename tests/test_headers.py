@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from blasto.app import create_app
+
 from tests.markup import Parsed
 from tests.processes import PLATFORM, Answer, Process, copy_site, free_port, procfile
 
@@ -98,12 +99,12 @@ def test_every_response_over_https_has_the_same_headers(
 def test_plain_http_behind_the_router_is_redirected_to_the_same_address(
     failing_site: Process, method: str, target: str
 ) -> None:
-    proto = {"X-Forwarded-Proto": "http", "Host": "blasto.test"}
+    proto = {"X-Forwarded-Proto": "http", "Host": "site.test"}
 
     answer = failing_site.get(target, method, proto)
 
     assert answer.status == 301
-    assert answer.header("Location") == f"https://blasto.test{target}"
+    assert answer.header("Location") == f"https://site.test{target}"
     assert of_the_site(answer) == HEADERS
 
 

@@ -11,17 +11,17 @@ from tests.markup import Parsed
 @pytest.mark.parametrize(
     ("target", "title", "address"),
     [
-        ("/", "Where your next website starts", "https://blasto.test/"),
-        ("/?utm_source=x", "Where your next website starts", "https://blasto.test/"),
-        ("/user/AC%2FDC?x", "Hello, AC/DC", "https://blasto.test/user/AC/DC"),
-        ("/user?name=..&x", "Hello, ..", "https://blasto.test/user?name=.."),
-        ("/user/é", "Hello, é", "https://blasto.test/user/%C3%A9"),
+        ("/", "Where your next website starts", "https://site.test/"),
+        ("/?utm_source=x", "Where your next website starts", "https://site.test/"),
+        ("/user/AC%2FDC?x", "Hello, AC/DC", "https://site.test/user/AC/DC"),
+        ("/user?name=..&x", "Hello, ..", "https://site.test/user?name=.."),
+        ("/user/é", "Hello, é", "https://site.test/user/%C3%A9"),
     ],
 )
 def test_a_page_says_what_it_is_and_where(
     client: FlaskClient, target: str, title: str, address: str
 ) -> None:
-    page = Parsed(client.get(target, base_url="https://blasto.test").text)
+    page = Parsed(client.get(target, base_url="https://site.test").text)
 
     assert page.text("title") == f"{title} – Blasto"
     assert page.attributes("link", rel="canonical")["href"] == address
@@ -34,12 +34,12 @@ def test_a_page_says_what_it_is_and_where(
 
 
 def test_a_shared_link_has_a_picture(client: FlaskClient) -> None:
-    page = Parsed(client.get("/user/Bo", base_url="https://blasto.test").text)
+    page = Parsed(client.get("/user/Bo", base_url="https://site.test").text)
     address = page.attributes("meta", property="og:image")["content"] or ""
 
     picture = client.get(address, buffered=True)
 
-    assert address.startswith("https://blasto.test/")
+    assert address.startswith("https://site.test/")
     assert page.attributes("meta", property="og:image:alt")["content"]
     assert picture.content_type == "image/png"
     assert unpack(">II", picture.data[16:24]) == (1200, 630)

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from blasto.app import create_app
 from blasto.names import InvalidNameError, canonical
+
 from tests.markup import Parsed
 
 CLIENT = create_app().test_client()

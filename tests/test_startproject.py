@@ -1,0 +1,212 @@
+"""`flask startproject`: a whole new site, or one line and nothing left behind."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.processes import PROCFILE_COMMAND, ROOT, Process, free_port
+
+BIN = Path(sys.executable).parent
+
+
+def flask(*arguments: object, cwd: Path = ROOT, limit: str = "true") -> tuple[int, str]:
+    """Run flask as a shell does, and return its exit status with what it printed."""
+    done = subprocess.run(
+        ["bash", "-c", f'{limit}; exec "$0" "$@"', BIN / "flask", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def run(command: str, cwd: Path) -> str:
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_it_has_a_helpful_help() -> None:
+    status, said = flask("startproject", "--help")
+
+    assert status == 0
+    assert "Start a new site from this one, called NAME." in said
+
+
+def test_a_new_site_is_this_one_under_its_own_name(tmp_path: Path) -> None:
+    status, said = flask("startproject", "mysite", tmp_path / "new")
+
+    new = tmp_path / "new"
+    assert status == 0
+    assert f"cd {new}" in said
+    assert run("git status --porcelain", new) == ""
+    assert len(run("git log --format=%s", new).splitlines()) == 1
+    assert run("grep -rniI blasto . --exclude-dir=.git || true", new) == ""
+    assert (new / "mysite" / "app.py").read_text().startswith('"""The site')
+    assert os.access(new / ".ci" / "run", os.X_OK)
+    assert (new / "mysite" / "static" / "share.png").read_bytes() == (
+        ROOT / "blasto" / "static" / "share.png"
+    ).read_bytes()
+    assert not list((new / ".github").glob("*.png"))
+
+
+def test_outside_a_checkout_it_copies_what_a_release_would_hold(tmp_path: Path) -> None:
+    source = tmp_path / "release"
+    source.mkdir()
+    run(f"git ls-files -z | xargs -0 cp --parents -t {source}", ROOT)
+    for local in (".env", ".venv/bin/python", "blasto/__pycache__/app.pyc", ".mypy_cache/x"):
+        (source / local).parent.mkdir(parents=True, exist_ok=True)
+        (source / local).touch()
+
+    status, said = flask("startproject", "mysite", cwd=source)
+
+    assert status == 0, said
+    copied = set(run("git ls-files", tmp_path / "mysite").splitlines())
+    tracked = set(run("git ls-files ':!.github/*.png'", ROOT).replace("blasto/", "mysite/").split())
+    assert copied == tracked
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("Mysite", "mysite"),
+        ("my-site", "mysite"),
+        ("my_site", "mysite"),
+        ("9lives", "lives"),
+        ("ab", "absite"),
+        ("x" * 21, "x" * 16),
+        ("é", "mysite"),
+        ("../evil", "evil"),
+        ("class", "classsite"),
+        ("sys", "syssite"),
+        ("json", "jsonsite"),
+        ("flask", "flasksite"),
+        ("jinja2", "jinja2site"),
+        ("tests", "testssite"),
+        ("pytest", "pytestsite"),
+        ("blasto", "blastosite"),
+    ],
+)
+def test_a_name_that_will_not_do_is_refused_with_one_that_will(
+    tmp_path: Path, name: str, good: str
+) -> None:
+    status, said = flask("startproject", name, tmp_path / "new")
+    accepted, _ = flask("startproject", good, tmp_path / "good")
+
+    assert status == 2
+    assert re.fullmatch(rf"Error: .*{good!r} would do\.\n", said)
+    assert accepted == 0
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_place_where_something_would_be_lost_is_refused(tmp_path: Path) -> None:
+    full, file = tmp_path / "full", tmp_path / "file"
+    full.mkdir()
+    (full / "kept").write_text("kept")
+    file.write_text("kept")
+
+    for place in (full, file, ROOT / "inside", ROOT, tmp_path / "no" / "folder"):
+        status, said = flask("startproject", "mysite", place)
+
+        assert status == 2
+        assert re.fullmatch(r"Error: .*\.\n", said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+    assert (full / "kept").read_text() == file.read_text() == "kept"
+    assert not (ROOT / "inside").exists()
+
+
+def test_an_empty_folder_will_do(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    status, _ = flask("startproject", "mysite", tmp_path / "empty")
+
+    assert status == 0
+    assert (tmp_path / "empty" / "Procfile").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "limit"), [("/proc/mysite", "true"), ("{tmp_path}/mysite", "ulimit -f 8")]
+)
+def test_a_place_that_cannot_be_written_gets_one_line_and_nothing_half_made(
+    tmp_path: Path, place: str, limit: str
+) -> None:
+    status, said = flask("startproject", "mysite", place.format(tmp_path=tmp_path), limit=limit)
+
+    assert status == 1
+    assert re.fullmatch(r"Error: .*\.\n", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.server
+@pytest.mark.generations
+def test_a_site_and_a_site_of_that_site_install_pass_their_tests_and_serve(tmp_path: Path) -> None:
+    generations = [ROOT]
+    for name in ("firstborn", "secondborn"):
+        parent = generations[-1]
+        run_flask = BIN / "flask" if parent == ROOT else ".venv/bin/flask"
+        run(f"{run_flask} startproject {name} {tmp_path / name}", parent)
+        generations.append(tmp_path / name)
+
+        install = readme_command("Test").removesuffix(" && .venv/bin/pytest")
+        run(f"unset VIRTUAL_ENV; {install}", tmp_path / name)
+        run(".venv/bin/pytest -m 'not server and not soak'", tmp_path / name)
+        greets(tmp_path / name, name)
+
+
+def readme_command(heading: str) -> str:
+    match = re.search(rf"## {heading}\n+```sh\n(.*)\n```", (ROOT / "README.md").read_text())
+    assert match
+    return match[1]
+
+
+def greets(site: Path, name: str, *targets: str) -> None:
+    """Start a site's own Procfile, and read its pages."""
+    port = free_port()
+    command = (site / "Procfile").read_text().removeprefix("web: ").strip()
+    path = f"{site / '.venv' / 'bin'}:{BIN}:{os.environ['PATH']}"
+    env = {"PORT": str(port), "WEB_CONCURRENCY": "2", "PATH": path}
+    with Process(command, port, cwd=site, env=env) as process:
+        assert name.title() in process.get("/").text
+        for target in ("/user/Newcomer", *targets):
+            assert process.get(target).status == 200
+    assert command == PROCFILE_COMMAND.replace("blasto", name)
+
+
+@pytest.mark.server
+def test_the_steps_to_make_it_yours_lead_to_a_third_page(tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().split("## Make it yours\n")[1].split("\n## ")[0]
+    start, page, rule, view, test, _push = (
+        textwrap.dedent(block)
+        for block in re.findall(r" {3}```\w+\n(.*?) {3}```", section, re.DOTALL)
+    )
+    flask(*start.split()[1:], tmp_path / "mysite")
+    site = tmp_path / "mysite"
+    app, routes = site / "mysite" / "app.py", site / "tests" / "test_routes.py"
+
+    (site / "mysite" / "templates" / "about.html").write_text(page)
+    last = '    app.add_url_rule("/user/<name:name>", view_func=user)\n'
+    app.write_text(app.read_text().replace(last, f"{last}{textwrap.indent(rule, '    ')}"))
+    app.write_text(f"{app.read_text()}\n\n{view}")
+    (site / "tests" / "test_about.py").write_text(test)
+    known = '        "/": ('
+    about = '        "/about": ("about", ["GET", "HEAD", "OPTIONS"]),\n'
+    routes.write_text(routes.read_text().replace(known, f"{about}{known}"))
+
+    run(f"{BIN}/pytest -q tests/test_about.py tests/test_routes.py tests/test_cache.py", site)
+    run(f"{BIN}/ruff check mysite tests/test_about.py && {BIN}/ruff format --check mysite", site)
+    greets(site, "mysite", "/about")
