@@ -13,7 +13,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from blasto.app import create_app
 
-from tests.processes import Process, free_port, procfile
+from tests.processes import ROOT, Process, free_port, procfile
+
+IN_A_CHECKOUT = pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="only a git checkout knows what is committed"
+)
 
 
 def need(program: str, package: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import IN_A_CHECKOUT
 from tests.processes import PLATFORM, PROCFILE_COMMAND, ROOT, Process, free_port
 
 PIPENV = "pipenv==2026.7.1"  # the buildpack's own, as of its release 351
@@ -29,9 +30,7 @@ def run(*command: str | Path, cwd: Path, **env: str) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.skipif(
-    not (ROOT / ".git").exists(), reason="what would be pushed is known in a git checkout only"
-)
+@IN_A_CHECKOUT
 def test_what_is_committed_installs_from_its_lock_and_serves(tmp_path: Path) -> None:
     app, python, tools = tmp_path / "app", tmp_path / "python", tmp_path / "tools"
     app.mkdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import IN_A_CHECKOUT
 from tests.processes import PROCFILE_COMMAND, ROOT, Process, free_port
 
 BIN = Path(sys.executable).parent
@@ -65,6 +66,7 @@ def test_a_new_site_is_this_one_under_its_own_name(tmp_path: Path) -> None:
     assert not list((new / ".github").glob("*.png"))
 
 
+@IN_A_CHECKOUT
 def test_outside_a_checkout_it_copies_what_a_release_would_hold(tmp_path: Path) -> None:
     source = tmp_path / "release"
     source.mkdir()

@@ -186,7 +186,8 @@ def under_way(many: list[Visits], pause: float) -> Iterator[list[int | str]]:
 def vandal(process: Process) -> Visits:
     """Send what is no request, or half of one."""
     for junk in cycle(JUNK):
-        with connect(process, junk) as line, suppress(ConnectionError):
+        with connect(process) as line, suppress(ConnectionError):  # it may not read it all
+            line.sendall(junk.encode())
             line.shutdown(socket.SHUT_WR)
             read_all(line)
         yield 0
@@ -282,7 +283,7 @@ def test_beside_connections_that_clients_never_close_everyone_is_answered_within
 
 def answers_within_a_second(process: Process) -> list[int | str]:
     with under_way(visitors(4, process.port, timeout=1), pause=0.1) as answers:
-        sleep(3.5)
+        sleep(3)
     return answers
 
 
