@@ -38,16 +38,16 @@ def add_version(endpoint: str, values: dict[str, Any]) -> None:
 
 
 def remembered_url_for(endpoint: str, **values: Any) -> str:
-    """url_for() for templates: it builds the address of a file only once."""
-    if endpoint == "static" and values.keys() == {"filename"}:
+    """url_for() for templates: an address that does not depend on a name is built only once."""
+    if values.keys() <= {"filename"}:
         below = getattr(request_ctx.url_adapter, "script_name", None)
-        return address_of_file(below, current_app.static_folder, values["filename"])
+        return address(below, current_app.static_folder, endpoint, **values)
     return url_for(endpoint, **values)
 
 
 @lru_cache
-def address_of_file(_below: str | None, _folder: str | None, filename: str) -> str:
-    return url_for("static", filename=filename)
+def address(_below: str | None, _folder: str | None, endpoint: str, **values: Any) -> str:
+    return url_for(endpoint, **values)
 
 
 def version(filename: str) -> str | None:
