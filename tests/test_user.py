@@ -75,6 +75,7 @@ NOT_NAMES = [
     "\u034f\u115f",
     "\U000e0041",
     "x" * 81,
+    "ゆ" * 800,  # as much as the field takes
     "👩\u200d👩\u200d👧\u200d👦" * 12,
 ]
 
