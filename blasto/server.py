@@ -3,8 +3,9 @@
 import re
 import signal
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import timedelta
-from errno import ECONNRESET
+from socket import SHUT_RD
 from types import FrameType
 from typing import Any
 
@@ -34,7 +35,7 @@ class Worker(GeventWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.idle: set[Any] = set()  # the greenlets whose connections wait for a request
+        self.idle: set[gevent.socket.socket] = set()  # the connections that wait for a request
 
     def init_process(self) -> None:
         # A signal that comes before its handler does would be lost on the master's.
@@ -46,18 +47,16 @@ class Worker(GeventWorker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def handle(self, listener: Any, client: gevent.socket.socket, addr: Any) -> None:
-        greenlet = gevent.getcurrent()
-        self.idle.add(greenlet)
+        self.idle.add(client)
         try:
             super().handle(listener, client, addr)
         finally:
-            self.idle.discard(greenlet)
+            self.idle.discard(client)
 
     def handle_request(
         self, listener_name: Any, req: Any, sock: gevent.socket.socket, addr: Any
     ) -> bool:
-        greenlet = gevent.getcurrent()
-        self.idle.discard(greenlet)
+        self.idle.discard(sock)
         headers = dict(req.headers)
         if not TARGET.fullmatch(req.uri):
             raise InvalidRequestLine(req.uri)
@@ -73,7 +72,7 @@ class Worker(GeventWorker):
                 close_graceful(sock, max_drain=MAX_DRAIN)
             raise
         finally:
-            self.idle.add(greenlet)
+            self.idle.add(sock)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         # Ctrl+C comes twice, from the terminal and from the master; leaving twice never ends.
@@ -90,8 +89,11 @@ class Worker(GeventWorker):
         while True:
             idle = self.idle.copy()
             gevent.sleep(IDLE_SECONDS)
-            for greenlet in idle & self.idle:
-                greenlet.kill(ConnectionResetError(ECONNRESET, "idle"), block=False)
+            for client in idle & self.idle:
+                # Through a duplicate, or gevent raises in who reads: so what has come in is read
+                # and answered, and the end comes after it.
+                with suppress(OSError), client.dup() as line:
+                    line.shutdown(SHUT_RD)
 
 
 class AccessLogger(Logger):
