@@ -54,7 +54,7 @@ class Cache:
         self.app = app
         self.max_entries = max_entries
         self.max_bytes = max_bytes
-        self.entries: OrderedDict[Key, Entry] = OrderedDict()  # what was asked for last is last
+        self.entries: OrderedDict[Key, Entry] = OrderedDict()  # what has been kept longest is first
         self.bytes = 0
         self.lock = Lock()
 
@@ -77,13 +77,14 @@ class Cache:
         known = environ.pop("HTTP_IF_NONE_MATCH", "")
         key = (*map(environ.get, KEY), gzip)
 
-        entry = self.find(key)
-        if entry is None:
-            status, headers, body = self.ask(key, environ)
-        else:
+        entry = self.entries.get(key)
+        age = monotonic() - entry.born if entry else 0
+        if entry and age < entry.fresh_for:
             status = "200 OK"
-            headers = [*entry.headers, ("Age", str(int(monotonic() - entry.born)))]
+            headers = [*entry.headers, ("Age", str(int(age)))]
             body = (entry.body,) if method == "GET" else ()
+        else:
+            status, headers, body = self.ask(key, environ)
 
         if known and status == "200 OK" and is_known(headers, known):
             close(body)
@@ -115,17 +116,8 @@ class Cache:
             self.keep(key, Entry(headers.copy(), whole, monotonic(), fresh_for, size))
         return status, headers, (whole,)
 
-    def find(self, key: Key) -> Entry | None:
-        """Return what is kept, while it is fresh."""
-        with self.lock:
-            entry = self.entries.get(key)
-            if entry is None or monotonic() - entry.born >= entry.fresh_for:
-                return None
-            self.entries.move_to_end(key)
-            return entry
-
     def keep(self, key: Key, entry: Entry) -> None:
-        """Keep an entry, in the place of what nobody has asked for longest."""
+        """Keep an entry, in the place of what has been kept longest."""
         with self.lock:
             replaced = self.entries.pop(key, None)
             self.entries[key] = entry

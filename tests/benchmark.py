@@ -26,8 +26,8 @@ from tests.processes import PROCFILE_COMMAND, Process, free_port
 
 pytestmark = pytest.mark.benchmark
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
-SECONDS = int(os.environ.get("SECONDS", "3"))  # of load for a figure
+ROUNDS = int(os.environ.get("ROUNDS", "9"))
+SECONDS = int(os.environ.get("SECONDS", "1"))  # of load for a figure
 PLOT = Path("benchmark.svg")
 
 SITE = "blasto:APP"

@@ -249,7 +249,7 @@ def test_memory_is_bounded_in_entries() -> None:
     for path in ("/a", "/b", "/c", "/a", "/d"):
         client.get(path)
 
-    assert [key[5] for key in cached.entries] == ["/c", "/a", "/d"]
+    assert [key[5] for key in cached.entries] == ["/b", "/c", "/d"]
 
 
 def test_memory_is_bounded_in_bytes() -> None:
