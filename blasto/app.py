@@ -27,8 +27,9 @@ def create_app() -> Flask:
     app.jinja_env.globals.update(burst=burst, request_id=request_id)
 
     app.url_map.converters["name"] = NameConverter
-    app.url_map.merge_slashes = False  # names may hold "//"
-    app.url_map.redirect_defaults = False  # Werkzeug would redirect to whatever host is asked for
+    # Otherwise Werkzeug redirects what it can, to whatever host is asked for.
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
     app.add_url_rule("/", view_func=index)
     app.add_url_rule("/user", view_func=user)
     app.add_url_rule("/user/<name:name>", view_func=user)

@@ -24,7 +24,6 @@ def static(filename: str) -> Response:
     response = send_from_directory(folder, filename, etag=False, conditional=False)
     del response.last_modified
     if (response.content_length or 0) <= LARGE:
-        response.direct_passthrough = False
         response.make_sequence()
         response.close()  # the file has been read
     response.headers.update(IMMUTABLE if request.args.get("v") == version(filename) else FRESH)

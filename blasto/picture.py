@@ -32,7 +32,7 @@ def ray(turn: float, tip: float, valley: float) -> str:
 
 
 def polar(turn: float, radius: float) -> str:
-    return f"{radius * sin(2 * pi * turn):.0f},{-radius * cos(2 * pi * turn):.0f}"
+    return f"{round(radius * sin(2 * pi * turn))},{round(-radius * cos(2 * pi * turn))}"
 
 
 # Each ray in its sixteen lengths, drawn once: a page then only picks.

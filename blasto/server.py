@@ -106,15 +106,14 @@ class AccessLogger(Logger):
         environ: MutableMapping[str, Any],
         request_time: timedelta,
     ) -> None:
-        if self.access_log_enabled:
-            self.access_log.info(
-                "%s",
-                logfmt(
-                    method=environ["REQUEST_METHOD"],
-                    path=environ["RAW_URI"],
-                    status=resp.status.split(" ")[0],
-                    bytes=resp.sent,
-                    duration=f"{request_time / timedelta(milliseconds=1):.1f}ms",
-                    request_id=environ.get("HTTP_X_REQUEST_ID", "-"),
-                ),
-            )
+        self.access_log.info(
+            "%s",
+            logfmt(
+                method=environ["REQUEST_METHOD"],
+                path=environ["RAW_URI"],
+                status=resp.status.split(" ")[0],
+                bytes=resp.sent,
+                duration=f"{request_time / timedelta(milliseconds=1):.1f}ms",
+                request_id=environ.get("HTTP_X_REQUEST_ID", "-"),
+            ),
+        )

@@ -40,8 +40,8 @@ def startproject(name: str, directory: Path | None) -> None:
     check_name(name)
     target = (directory or ROOT.parent / name).resolve()
     check_directory(target)
-    files = project_files()
     try:
+        files = project_files()
         # Made out of sight and then put in place whole, or not at all.
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as folder:
             site = Path(folder) / name
@@ -113,7 +113,7 @@ def project_files() -> list[Path]:
                 for pattern in ignored
             )
         ]
-    return [file for file in files if file.parent.name != ".github"]
+    return [file for file in files if not file.match(".github/*.png")]
 
 
 def copy(file: Path, site: Path, name: str) -> None:

@@ -21,6 +21,9 @@ PLATFORM = {
     "FORWARDED_ALLOW_IPS": "*",
     "GUNICORN_CMD_ARGS": "--access-logfile -",
 }
+# A shell that starts the tests in the background has them ignore Ctrl+C, and their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 PROCFILE_COMMAND = (ROOT / "Procfile").read_text().removeprefix("web: ").strip()
 
 

@@ -1,7 +1,7 @@
 """The cache in memory: what anybody may keep is made once; nothing else is ever kept."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import Any
 
@@ -31,6 +31,24 @@ class Page:
         for name, value in self.headers:
             response.headers.add(name, value)
         return response
+
+
+class Body:
+    """An application whose body comes in parts, and tells whether it was closed."""
+
+    def __init__(self, *headers: tuple[str, str]) -> None:
+        self.headers = headers
+        self.closed = False
+
+    def __call__(self, _environ: object, start_response: Callable[..., object]) -> "Body":
+        start_response("200 OK", list(self.headers))
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([b"in ", b"parts"])
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def publish(app: Flask, page: Page) -> FlaskClient:
@@ -67,13 +85,18 @@ def test_what_anybody_may_keep_is_made_once(app: Flask, cache_control: str) -> N
         ),
         *(f"{PUBLIC}, private", f"{PUBLIC}, no-cache", f"{PUBLIC}, Private", "no-store"),
         *(f'{PUBLIC}, private="x"', f'{PUBLIC}, no-cache="Set-Cookie"', f'{PUBLIC}, private=""'),
-        *("publicity, max-age=60", 'x="public, max-age=60"'),
+        *(None, "publicity, max-age=60", 'x="public, max-age=60"'),
     ],
 )
 def test_what_does_not_say_that_anybody_may_keep_it_is_not_kept(
-    app: Flask, cache_control: str
+    cache_control: str | None,
 ) -> None:
-    assert times_made(app, Page(("Cache-Control", cache_control))) == 2
+    headers = [] if cache_control is None else [("Cache-Control", cache_control)]
+    cached = Cache(Body(("Content-Length", "8"), *headers))
+
+    Client(cached).get("/")
+
+    assert not cached.entries
 
 
 @pytest.mark.parametrize(
@@ -187,6 +210,18 @@ def test_what_changes_a_page_makes_it_anew(app: Flask, method: str) -> None:
     assert page.made == before + 2
 
 
+def test_what_is_let_go_of_takes_no_room() -> None:
+    cached = Cache(pages_of(10))
+    client = Client(cached)
+    client.get("/a")
+    kept = cached.bytes
+    client.get("/b")
+
+    client.post("/b")
+
+    assert cached.bytes == kept > 0
+
+
 def test_a_page_is_made_again_when_it_is_no_longer_fresh(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,14 +258,24 @@ def test_head_is_not_kept_in_the_place_of_the_page(client: FlaskClient) -> None:
 
 
 def test_a_page_is_not_kept_when_it_ends_early() -> None:
-    def application(_environ: object, start_response: Callable[..., object]) -> list[bytes]:
-        start_response("200 OK", [("Cache-Control", PUBLIC), ("Content-Length", "9")])
-        return [b"short"]
+    body = Body(("Cache-Control", PUBLIC), ("Content-Length", "9"))
+    cached = Cache(body)
 
-    cached = Cache(application)
     Client(cached).get("/")
 
     assert not cached.entries
+    assert body.closed
+
+
+def test_a_page_in_parts_is_kept_whole_and_its_body_closed() -> None:
+    body = Body(("Cache-Control", PUBLIC), ("Content-Length", "8"))
+    client = Client(Cache(body))
+
+    made, kept = client.get("/"), client.get("/")
+
+    assert made.data == kept.data == b"in parts"
+    assert "Age" in kept.headers
+    assert body.closed
 
 
 def pages_of(size: int) -> Callable[..., list[bytes]]:

@@ -51,6 +51,15 @@ def test_an_untrusted_host_is_not_redirected_to(
     assert response.status_code == 400
 
 
+@pytest.mark.parametrize("address", ["mailto:a@site.test", "https://site.test/", "tel:+1-2"])
+def test_a_contact_is_an_address_of_any_kind(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("FLASK_SECURITY_CONTACT", address)
+
+    response = create_app().test_client().get("/.well-known/security.txt")
+
+    assert f"Contact: {address}\n" in response.text
+
+
 def test_without_trusted_hosts_every_host_is_answered(app: Flask) -> None:
     assert app.test_client().get("/", base_url="http://anything.test").status_code == 200
 
@@ -71,5 +80,5 @@ def test_a_value_that_cannot_be_meant_names_its_variable(
 ) -> None:
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=f"^{name} takes "):
         create_app()

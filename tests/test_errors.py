@@ -1,5 +1,7 @@
 """Errors: each with its own status, in the site's lay-out, with a way back."""
 
+from uuid import UUID
+
 import pytest
 from flask import Flask, abort
 from flask.testing import FlaskClient
@@ -46,6 +48,20 @@ def test_an_exception_is_an_internal_server_error(app: Flask) -> None:
     assert response.status_code == 500
     assert Parsed(response.text).text("h1") == "Internal Server Error"
     assert "secret" not in response.text
+
+
+def test_an_error_names_its_request(client: FlaskClient) -> None:
+    given, made, forged = (
+        Parsed(client.get("/nothing", headers=headers).text).text("code")
+        for headers in (
+            {"X-Request-ID": "an-id-of-the-router-itself"},
+            {},
+            {"X-Request-ID": "an id that no router gives"},
+        )
+    )
+
+    assert given == "an-id-of-the-router-itself"
+    assert UUID(made).version == UUID(forged).version == 4
 
 
 def test_a_description_is_escaped(app: Flask) -> None:

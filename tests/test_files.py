@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Flask, url_for
 from flask.testing import FlaskClient
 
 from blasto.app import create_app
@@ -20,6 +21,11 @@ def test_the_icon_is_one(client: FlaskClient) -> None:
 
     assert response.content_type == "image/x-icon"
     assert response.data.startswith(b"\0\0\1\0")
+
+
+def test_a_file_that_is_not_there_has_an_address_without_a_version(app: Flask) -> None:
+    with app.test_request_context():
+        assert url_for("static", filename="nothing") == "/static/nothing"
 
 
 def test_there_is_no_security_txt_where_nobody_is_named(client: FlaskClient) -> None:

@@ -108,6 +108,21 @@ def test_plain_http_behind_the_router_is_redirected_to_the_same_address(
     assert of_the_site(answer) == HEADERS
 
 
+def test_on_the_platform_plain_http_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DYNO", "web.1")
+
+    response = create_app().test_client().get("/", headers={"X-Forwarded-Proto": "http"})
+
+    assert response.status_code == 301
+    assert response.location == "https://localhost/"
+
+
+def test_https_is_to_be_stayed_with(client: FlaskClient) -> None:
+    response = client.get("/", base_url="https://localhost")
+
+    assert {name: response.headers[name] for name in HSTS} == HSTS
+
+
 def test_a_developers_machine_is_left_alone(client: FlaskClient) -> None:
     plain = client.get("/")
     forwarded = client.get("/", headers={"X-Forwarded-Proto": "http"})

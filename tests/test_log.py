@@ -8,9 +8,9 @@ from time import monotonic, sleep
 
 import pytest
 
-from tests.processes import PLATFORM, Process, copy_site, free_port, procfile
+from blasto.app import create_app
 
-pytestmark = pytest.mark.server
+from tests.processes import PLATFORM, Process, copy_site, free_port, procfile
 
 REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -29,6 +29,7 @@ def lines_with(process: Process, text: str) -> list[str]:
     return lines
 
 
+@pytest.mark.server
 def test_a_request_is_one_line(site: Process) -> None:
     site.get("/user/Line", headers={"X-Request-ID": REQUEST_ID})
 
@@ -44,6 +45,7 @@ def test_a_request_is_one_line(site: Process) -> None:
     }
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("target", "request_id"),
     [
@@ -69,6 +71,31 @@ def test_a_visitor_can_forge_no_line_and_no_field(
     assert site.get("/").status == 200
 
 
+def test_what_happens_outside_a_request_is_a_line_without_its_id(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    create_app().logger.warning('It said "no"\a, %s', "twice")
+
+    assert capsys.readouterr().out == 'level=warning message="It said \\"no\\"\\u0007, twice"\n'
+
+
+def test_an_exception_is_set_below_its_line_with_nothing_invisible(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> str:
+        raise ValueError("é\x1b[2J\x9b")
+
+    app = create_app()
+    app.add_url_rule("/fail", view_func=fail)
+    app.test_client().get("/fail", headers={"X-Request-ID": REQUEST_ID})
+
+    line, *traceback = capsys.readouterr().out.splitlines()
+    assert line == f'level=error message="Exception on /fail [GET]" request_id={REQUEST_ID}'
+    assert traceback[0] == "    Traceback (most recent call last):"
+    assert traceback[-1] == r"    ValueError: é\x1b[2J\x9b"
+
+
+@pytest.mark.server
 @pytest.mark.parametrize("command", ["gunicorn", "flask run"])
 def test_an_error_is_logged_once_with_its_traceback_and_the_id_on_the_page(
     tmp_path: Path, command: str
@@ -92,6 +119,7 @@ def test_an_error_is_logged_once_with_its_traceback_and_the_id_on_the_page(
     assert process.output.count("    ZeroDivisionError: division by zero") == 3
 
 
+@pytest.mark.server
 def test_an_error_message_cannot_start_a_line_or_write_to_the_terminal(tmp_path: Path) -> None:
     copy = copy_site(tmp_path)
     with (copy / "blasto" / "__init__.py").open("a") as file:

@@ -1,6 +1,7 @@
 """The addresses of the site, all of them."""
 
 from flask import Flask
+from flask.testing import FlaskClient
 
 
 def test_the_url_map_is_this(app: Flask) -> None:
@@ -17,6 +18,14 @@ def test_the_url_map_is_this(app: Flask) -> None:
         "/user": ("user", ["GET", "HEAD", "OPTIONS"]),
         "/user/<name:name>": ("user", ["GET", "HEAD", "OPTIONS"]),
     }
+
+
+def test_an_address_that_is_nearly_right_is_no_redirect(client: FlaskClient) -> None:
+    merged = client.get("/static//robots.txt")
+    alias = client.get("/static/robots.txt", buffered=True)
+
+    assert merged.status_code == 404
+    assert alias.status_code == 200
 
 
 def test_the_package_builds_the_application() -> None:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
+from blasto.server import IDLE_SECONDS
+
 from tests.processes import PLATFORM, ROOT, Process, copy_site, free_port, procfile
 from tests.router import Router
 
@@ -350,6 +352,31 @@ def test_on_sigterm_it_answers_what_is_under_way_and_ends_idle_connections(
         assert silent.recv(1) == b""
         assert read_all(idle).endswith(b"</html>")
         assert read_all(busy).endswith(b"slept well")
+
+
+def test_on_sigterm_a_request_that_comes_as_idle_connections_end_is_answered_or_not_begun(
+    slow_dyno: Process,
+) -> None:
+    slow = GET.replace("/", "/sleep?seconds=0.3", 1) + "\r\n"
+    answers: list[bytes] = []
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connect(slow_dyno)) for _ in range(300)]
+
+        slow_dyno.send(signal.SIGTERM)
+        sleep(IDLE_SECONDS - 0.1)
+        for line in idle:
+            with suppress(OSError):
+                line.sendall(slow.encode())
+            sleep(0.2 / len(idle))
+        for line in idle:
+            with suppress(OSError):
+                answers.append(read_all(line))
+        until(lambda: not members(slow_dyno), 5)
+
+    slow_dyno.wait()
+    begun = slow_dyno.lines.count("under way")
+    assert begun > 0
+    assert sum(answer.endswith(b"slept well") for answer in answers) == begun
 
 
 def test_on_sigterm_a_stuck_client_is_given_up_within_25_seconds(slow_dyno: Process) -> None:

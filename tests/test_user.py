@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from blasto.app import create_app
 from blasto.names import InvalidNameError, canonical
+from blasto.picture import polar, ray
 
 from tests.markup import Parsed
 
@@ -110,10 +111,16 @@ def test_what_is_no_name_is_explained_in_the_form(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "explanation"), [("\u200b", "Please type a name"), ("x" * 81, "81 characters")]
+    ("text", "advice"),
+    [
+        ("\u200b", "Please type a name: letters, digits, signs or emoji."),
+        ("x" * 81, "That name has 81 characters. Please shorten it to 80."),
+    ],
 )
-def test_the_explanation_says_what_to_do(text: str, explanation: str) -> None:
-    assert explanation in typed(text).text
+def test_the_explanation_says_what_to_do(text: str, advice: str) -> None:
+    assert advice in typed(text).text
+    with pytest.raises(InvalidNameError, match=f"^{advice}$"):
+        canonical(text)
 
 
 @given(st.text(max_size=90))
@@ -168,6 +175,7 @@ def test_any_address_has_an_answer_within_one_redirect(rest: bytes) -> None:
         ("/user/Bo?name=Ann", None),
         ("/user/AC%2FDC", None),
         ("/user/AC/DC/", "/user/AC/DC"),
+        ("/user/.", "/user?name=."),
         ("/user/..", "/user?name=.."),
         ("/user?name=..", None),
         ("/user//evil.test", "/user?name=/evil.test"),
@@ -220,6 +228,18 @@ def test_a_name_has_its_own_picture() -> None:
 
     assert len(set(map(tuple, pictures.values()))) == len(pictures)
     assert typed("Bo").text == typed("Bo").text
+
+
+@pytest.mark.parametrize(
+    ("turn", "point"),
+    [(0, "0,-100"), (1 / 8, "71,-71"), (1 / 4, "100,0"), (1 / 2, "0,100"), (3 / 4, "-100,0")],
+)
+def test_a_picture_is_drawn_clockwise_from_the_top(turn: float, point: str) -> None:
+    assert polar(turn, 100) == point
+
+
+def test_a_ray_is_its_tip_and_the_valley_half_a_ray_on() -> None:
+    assert ray(1 / 4, 100, 50) == f"100,0 {polar(1 / 4 + 1 / 24, 50)}"
 
 
 def test_greetings_ask_not_to_be_indexed(client: FlaskClient) -> None:
