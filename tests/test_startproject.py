@@ -15,10 +15,10 @@ from tests.processes import PROCFILE_COMMAND, ROOT, Process, free_port
 BIN = Path(sys.executable).parent
 
 
-def flask(*arguments: object, cwd: Path = ROOT, limit: str = "true") -> tuple[int, str]:
+def flask(*arguments: object, cwd: Path = ROOT, before: str = "true") -> tuple[int, str]:
     """Run flask as a shell does, and return its exit status with what it printed."""
     done = subprocess.run(
-        ["bash", "-c", f'{limit}; exec "$0" "$@"', BIN / "flask", *map(str, arguments)],
+        ["bash", "-c", f'{before}; exec "$0" "$@"', BIN / "flask", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
@@ -64,6 +64,7 @@ def test_a_new_site_is_this_one_under_its_own_name(tmp_path: Path) -> None:
         ROOT / "blasto" / "static" / "share.png"
     ).read_bytes()
     assert not list((new / ".github").glob("*.png"))
+    assert (new / ".github" / "dependabot.yml").exists()
 
 
 @IN_A_CHECKOUT
@@ -142,16 +143,43 @@ def test_an_empty_folder_will_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "limit"), [("/proc/mysite", "true"), ("{tmp_path}/mysite", "ulimit -f 8")]
+    ("place", "before"), [("/proc/mysite", "true"), ("{tmp_path}/mysite", "ulimit -f 140")]
 )
 def test_a_place_that_cannot_be_written_gets_one_line_and_nothing_half_made(
-    tmp_path: Path, place: str, limit: str
+    tmp_path: Path, place: str, before: str
 ) -> None:
-    status, said = flask("startproject", "mysite", place.format(tmp_path=tmp_path), limit=limit)
+    status, said = flask("startproject", "mysite", place.format(tmp_path=tmp_path), before=before)
 
     assert status == 1
     assert re.fullmatch(r"Error: .*\.\n", said)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_git_complains_of_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[broken")
+
+    status, said = flask(
+        "startproject",
+        "mysite",
+        tmp_path / "new",
+        before=f"export GIT_CONFIG_GLOBAL={tmp_path / 'config'}",
+    )
+
+    assert status == 1
+    assert re.fullmatch(r"Error: git: .*bad config.*\n", said)
+    assert [path.name for path in tmp_path.iterdir()] == ["config"]
+
+
+def test_who_has_not_told_git_a_name_gets_a_commit_too(tmp_path: Path) -> None:
+    status, said = flask(
+        "startproject",
+        "mysite",
+        tmp_path / "new",
+        before="export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1",
+    )
+
+    assert status == 0, said
+    assert "@localhost" in run("git log --format=%ae", tmp_path / "new")
 
 
 @pytest.mark.server
@@ -191,12 +219,12 @@ def greets(site: Path, name: str, *targets: str) -> None:
 
 @pytest.mark.server
 def test_the_steps_to_make_it_yours_lead_to_a_third_page(tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text().split("## Make it yours\n")[1].split("\n## ")[0]
-    start, page, rule, view, test, _push = (
+    section = (ROOT / "README.md").read_text().split("## Add a page\n")[1].split("\n## ")[0]
+    page, rule, view, test, _push = (
         textwrap.dedent(block)
         for block in re.findall(r" {3}```\w+\n(.*?) {3}```", section, re.DOTALL)
     )
-    flask(*start.split()[1:], tmp_path / "mysite")
+    flask(*readme_command("Make it yours").split()[1:], tmp_path / "mysite")
     site = tmp_path / "mysite"
     app, routes = site / "mysite" / "app.py", site / "tests" / "test_routes.py"
 
