@@ -27,7 +27,7 @@ def create_app() -> Flask:
     app.jinja_env.globals.update(burst=burst, request_id=request_id)
 
     app.url_map.converters["name"] = NameConverter
-    # Otherwise Werkzeug redirects what it can, to whatever host is asked for.
+    # Werkzeug's own redirects lead to whatever host is asked for.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.add_url_rule("/", view_func=index)
@@ -47,7 +47,7 @@ def create_app() -> Flask:
     app.after_request(secure(style=app.jinja_env.get_template("style.css").render()))
     app.after_request(deliver)
     app.register_error_handler(InvalidNameError, invalid_name)
-    app.register_error_handler(HTTPException, error)
+    app.register_error_handler(HTTPException, error_page)
 
     if not app.debug:
         app.jinja_env.globals["url_for"] = remembered_url_for
@@ -91,7 +91,7 @@ def invalid_name(error: InvalidNameError) -> ResponseReturnValue:
     return render_template("index.html", invalid=error), 400
 
 
-def error(error: HTTPException) -> Response:
+def error_page(error: HTTPException) -> Response:
     """A page for any HTTP error, with the headers that belong to it (405: Allow)."""
     if request_ctx.url_adapter is None:  # the host is not to be trusted with links
         request_ctx.url_adapter = current_app.url_map.bind("")

@@ -103,7 +103,7 @@ class Cache:
         headers: Headers = noted[1]
 
         fields = joined(headers)
-        fresh_for = may_keep(environ, status, fields)
+        fresh_for = seconds_to_keep(environ, status, fields)
         # Only what is complete (RFC 9111, 3.3) and leaves room for others.
         length = int(fields.get("content-length", self.max_bytes))
         if not fresh_for or length > self.max_bytes // 8:
@@ -143,9 +143,9 @@ def close(body: Iterable[bytes]) -> None:
 def is_known(headers: Headers, known: str) -> bool:
     """Tell whether a visitor's If-None-Match has a response's ETag (RFC 9110, 13.1.2)."""
     etag = next((value for name, value in headers if name.lower() == "etag"), None)
-    if etag is None or known == etag:
-        return etag is not None
-    return parse_etags(known).contains_weak(unquote_etag(etag)[0])
+    if etag is None:
+        return False
+    return known == etag or parse_etags(known).contains_weak(unquote_etag(etag)[0])
 
 
 def joined(headers: Headers) -> dict[str, str]:
@@ -157,7 +157,7 @@ def joined(headers: Headers) -> dict[str, str]:
     return fields
 
 
-def may_keep(environ: "WSGIEnvironment", status: str, fields: dict[str, str]) -> int:
+def seconds_to_keep(environ: "WSGIEnvironment", status: str, fields: dict[str, str]) -> int:
     """Return for how many seconds a response may be kept, 0 where not at all (RFC 9111, 3)."""
     if (
         status != "200 OK"

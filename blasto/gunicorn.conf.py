@@ -25,7 +25,7 @@ except Exception as error:  # noqa: BLE001
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{os.environ.get('PORT', '8000')}"
 
-# Threads (gthread) stop answering everybody at a dozen clients that send slowly; greenlets do not.
+# A dozen slow clients take all threads (gthread), and nobody else is answered; greenlets are many.
 worker_class = "blasto.server.Worker"
 
 # An idle connection takes one of these for as long as it is kept; by default a thousand of them
@@ -54,7 +54,7 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 accesslog = "-"
 logger_class = "blasto.server.AccessLogger"
 
-# Nobody steers the server from the home directory.
+# No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
 

@@ -37,7 +37,7 @@ def quoted(value: str) -> str:
 
 
 class Formatter(logging.Formatter):
-    """One line of logfmt, then the traceback of an exception, indented: no line looks like ours."""
+    """One line of logfmt, then an exception's traceback, indented so that it passes for none."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {"level": record.levelname.lower(), "message": record.getMessage()}

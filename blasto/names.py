@@ -10,6 +10,8 @@ MAX_LENGTH = 80
 # Everything else of the categories Cc and Cf is invisible or reorders the text around it.
 WHITE_SPACE = "\t\n\v\f\r\x85"
 JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji families need them
+# Arabic, Syriac and Kaithi signs around numbers (Prepended_Concatenation_Mark in PropList.txt).
+SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 
 # Tags are invisible, but behind a black flag they spell a region: Wales is "gbwls" (UTS #51).
 TAGS = re.compile(
@@ -47,7 +49,7 @@ def canonical(text: str) -> str:
         name = LOOSE_JOINERS.sub("", name)
     name = " ".join(unicodedata.normalize("NFC", name).split())
     if BLANK.fullmatch(name):
-        raise InvalidNameError(text, "Please type a name: letters, digits, signs or emoji.")
+        raise InvalidNameError(text, "Please type a name: letters, digits, punctuation or emoji.")
     if len(name) > MAX_LENGTH:
         raise InvalidNameError(
             text, f"That name has {len(name)} characters. Please shorten it to {MAX_LENGTH}."
@@ -59,7 +61,7 @@ def survives(character: str) -> bool:
     return (
         unicodedata.category(character) not in ("Cc", "Cf")
         or character in WHITE_SPACE
-        or character in JOINERS
+        or character in JOINERS + SIGNS
         or character > "\U000e0000"  # a flag's tags: TAGS has removed all others
     )
 

@@ -23,7 +23,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 # What a server that is no proxy can be asked for (RFC 9112, 3.2).
 TARGET = re.compile(r"(?:/|https?://[^/?#])[^#]*|\*")
 
-# A connection in use asks again within that time.
+# A connection that asks for nothing for so long, while the worker stops, is idle.
 IDLE_SECONDS = 0.5
 
 # How much of a body nobody reads is let in, so that its sender comes to read the answer.
@@ -31,14 +31,14 @@ MAX_DRAIN = 1_000_000  # bytes
 
 
 class Worker(GeventWorker):
-    """Answers what is under way when it stops, without waiting for who keeps a line open."""
+    """Stops when what is under way is answered, and waits for no idle connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.idle: set[gevent.socket.socket] = set()  # the connections that wait for a request
 
     def init_process(self) -> None:
-        # A signal that comes before its handler does would be lost on the master's.
+        # Before a worker has its own handlers, a signal would be lost on the master's.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         super().init_process()
 
@@ -64,7 +64,7 @@ class Worker(GeventWorker):
             raise InvalidHeader("HOST", req=req)
         has_body = "CONTENT-LENGTH" in headers or "TRANSFER-ENCODING" in headers
         if has_body:
-            req.force_close()  # nobody reads a body, so nobody knows that it ends where it should
+            req.force_close()  # unread here, a body may end elsewhere than it says
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except StopIteration:

@@ -17,6 +17,10 @@ from flask import get_template_attribute
 
 PACKAGE = "blasto"
 ROOT = Path(__file__).parent.parent
+RUN = (
+    "python3 -m venv .venv && .venv/bin/pip install --quiet pipenv && .venv/bin/pipenv sync"
+    " && .venv/bin/flask run"
+)
 PICTURES = re.compile(r'^<img src="\.github/.*\n+', re.MULTILINE)
 
 
@@ -55,30 +59,29 @@ def startproject(name: str, directory: Path | None) -> None:
         raise click.ClickException(f"{error.filename or target}: {reason}.") from None
     except subprocess.CalledProcessError as error:
         raise click.ClickException(f"git: {error.stderr.strip()}") from None
-    run = re.search(r"^## Run\n+```sh\n(.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     click.echo(f"{name.title()} is in {target}: {len(files)} files, in a git repository.\n")
     click.echo("Go there, run it, and push it:\n")
     click.echo(f"    cd {shlex.quote(str(target))}")
-    click.echo(f"    {run[1]}" if run else "    flask run")
+    click.echo(f"    {RUN}")
     click.echo("    heroku create && git push heroku main")
 
 
 def check_name(name: str) -> None:
-    """Refuse what is not at once a package name, a host name's first label and nobody else's."""
+    """Refuse what cannot be both a package and the first label of a host name, or is taken."""
     if reason := fault(name):
-        good = re.sub(r"^[^a-z]+|[^a-z0-9]", "", name.lower())[:16] or "mysite"
+        good = re.sub(r"^[^a-z]+|[^a-z0-9]", "", name.lower())[:16] or "nextsite"
         if fault(good):
             good += "site"
         raise Refusal(f"{name!r} {reason}. {good!r} would do.")
 
 
 def fault(name: str) -> str | None:
-    lock = json.loads((ROOT / "Pipfile.lock").read_text())
     if not re.fullmatch(r"[a-z][a-z0-9]{2,19}", name):
         return "is not 3 to 20 lower-case letters and digits, a letter first"
     if keyword.iskeyword(name):
         return "is a word of the Python language"
-    if importlib.util.find_spec(name) or name in {"tests", *lock["default"], *lock["develop"]}:
+    lock = json.loads((ROOT / "Pipfile.lock").read_text())
+    if importlib.util.find_spec(name) or name in lock["develop"]:
         return "is the name of a package that the site uses"
     return None
 
@@ -129,11 +132,13 @@ def copy(file: Path, site: Path, name: str) -> None:
 
 
 def rename(text: str, name: str) -> str:
-    return text.replace(PACKAGE, name).replace(PACKAGE.title(), name.title())
+    """Put a name in the place of this site's, and another than it where the next is started."""
+    text = text.replace(PACKAGE, name).replace(PACKAGE.title(), name.title())
+    return text.replace(f"startproject {name}", f"startproject {name}2")
 
 
 def draw_mark(site: Path, name: str) -> None:
-    """Make the picture of the new site's name its mark: its icon, and in the head of its pages."""
+    """Make the picture of the new site's name its mark: its icon, and at the top of its pages."""
     mark = get_template_attribute("picture.html", "picture")(name.title())
     attributes = 'xmlns="http://www.w3.org/2000/svg" stroke-linejoin="round"'
     svg = mark.replace('aria-hidden="true"', attributes, 1)

@@ -345,7 +345,9 @@ def test_in_debug_mode_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASK_DEBUG", "1")
     client = create_app().test_client()
 
-    assert "Age" not in [client.get("/") for _ in range(2)][1].headers
+    for response in (client.get("/"), client.get("/"), client.get("/robots.txt")):
+        assert "Age" not in response.headers
+        assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_without_the_cache_all_is_the_same_but_the_age(app: Flask) -> None:

@@ -43,12 +43,6 @@ def test_every_promise_names_tests_that_there_are() -> None:
             assert f"def {function or 'test_'}" in TESTS.get(file, ""), f"{promise}: {test}"
 
 
-def test_every_test_holds_a_promise() -> None:
-    named = {test.partition("::")[0] for _, tests in promises() for test in tests}
-
-    assert named == TESTS.keys()
-
-
 def test_every_link_leads_somewhere() -> None:
     headings = re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
     anchors = {f"#{heading.lower().replace(' ', '-')}" for heading in headings}
@@ -59,12 +53,12 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_size_is_right() -> None:
-    (figure,) = re.findall(r"is ([\d,]+) lines that are not empty", TEXT)
+    (figure,) = re.findall(r"is about ([\d,]+) lines to read", TEXT)
     (command,) = (command for command in RUN_HERE if command.startswith("cat "))
 
     counted = subprocess.run(command, shell=True, cwd=ROOT, check=True, capture_output=True)  # noqa: S602
 
-    assert f"{int(counted.stdout):,}" == figure
+    assert f"{round(int(counted.stdout), -2):,}" == figure
 
 
 @pytest.fixture(scope="module")

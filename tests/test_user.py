@@ -57,6 +57,7 @@ NAMES = [
     ("\u202egnp.exe\u2066", "gnp.exe"),
     ("\u200d Bo \u200c\u200d", "Bo"),
     ("\u0301", "\u0301"),
+    ("\u06dd\U000110bd1", "\u06dd\U000110bd1"),
     ("\ufffd", "\ufffd"),
     ("\U0010ffff", "\U0010ffff"),
     ("x" * 80, "x" * 80),
@@ -113,7 +114,7 @@ def test_what_is_no_name_is_explained_in_the_form(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("\u200b", "Please type a name: letters, digits, signs or emoji."),
+        ("\u200b", "Please type a name: letters, digits, punctuation or emoji."),
         ("x" * 81, "That name has 81 characters. Please shorten it to 80."),
     ],
 )
