@@ -76,7 +76,12 @@ def test_outside_a_checkout_it_copies_what_a_release_would_hold(tmp_path: Path) 
     source = tmp_path / "release"
     source.mkdir()
     run(f"git ls-files -z | xargs -0 cp --parents -t {source}", ROOT)
-    for local in (".env", ".venv/bin/python", "blasto/__pycache__/app.pyc", ".mypy_cache/x"):
+    for local in (
+        ".env",
+        ".venv/bin/python",
+        f"{PACKAGE.name}/__pycache__/app.pyc",
+        ".mypy_cache/x",
+    ):
         (source / local).parent.mkdir(parents=True, exist_ok=True)
         (source / local).touch()
 
@@ -84,8 +89,8 @@ def test_outside_a_checkout_it_copies_what_a_release_would_hold(tmp_path: Path) 
 
     assert status == 0, said
     copied = run("git ls-files", tmp_path / "offspring")
-    tracked = run("git ls-files ':!.github/*.png'", ROOT)
-    assert set(copied.split()) == set(tracked.replace("blasto/", "offspring/").split())
+    tracked = run("git ls-files ':!.github/*.png'", ROOT).replace(PACKAGE.name, "offspring")
+    assert set(copied.split()) == set(tracked.split())
 
 
 @pytest.mark.parametrize(
