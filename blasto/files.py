@@ -40,12 +40,12 @@ def remembered_url_for(endpoint: str, **values: Any) -> str:
     """url_for() for templates: an address that does not depend on a name is built only once."""
     if values.keys() <= {"filename"}:
         below = getattr(request_ctx.url_adapter, "script_name", None)
-        return address(below, current_app.static_folder, endpoint, **values)
+        return address(below, endpoint, **values)
     return url_for(endpoint, **values)
 
 
 @lru_cache
-def address(_below: str | None, _folder: str | None, endpoint: str, **values: Any) -> str:
+def address(_below: str | None, endpoint: str, **values: Any) -> str:
     return url_for(endpoint, **values)
 
 

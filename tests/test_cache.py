@@ -194,6 +194,36 @@ def test_a_host_that_is_not_trusted_is_refused_however_hot_the_page(app: Flask) 
     assert (good, bad) == ([200, 200], [400, 400])
 
 
+@pytest.mark.parametrize(("accepted", "seen"), [("br, gzip;q=0.5", "gzip"), ("br", "identity")])
+def test_a_page_sees_one_of_the_two_encodings_that_it_is_kept_in(accepted: str, seen: str) -> None:
+    encodings = []
+
+    def application(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
+        encodings.append(environ["HTTP_ACCEPT_ENCODING"])
+        start_response("200 OK", [])
+        return []
+
+    Client(Cache(application)).get("/", headers={"Accept-Encoding": accepted})
+
+    assert encodings == [seen]
+
+
+def test_a_page_that_is_known_is_not_sent_and_its_body_closed() -> None:
+    body = Body(("ETag", '"a"'))
+
+    response = Client(Cache(body)).get("/", headers={"If-None-Match": 'W/"a"'})
+
+    assert response.status_code == 304
+    assert response.data == b""
+    assert body.closed
+
+
+def test_a_page_without_an_etag_is_never_known() -> None:
+    response = Client(Cache(Body())).get("/", headers={"If-None-Match": "*"})
+
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_what_changes_a_page_makes_it_anew(app: Flask, method: str) -> None:
     page = Page(("Cache-Control", PUBLIC))
@@ -215,9 +245,9 @@ def test_what_is_let_go_of_takes_no_room() -> None:
     client = Client(cached)
     client.get("/a")
     kept = cached.bytes
-    client.get("/b")
+    client.get("/longer")
 
-    client.post("/b")
+    client.post("/longer")
 
     assert cached.bytes == kept > 0
 

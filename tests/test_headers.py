@@ -111,10 +111,11 @@ def test_plain_http_behind_the_router_is_redirected_to_the_same_address(
 def test_on_the_platform_plain_http_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DYNO", "web.1")
 
-    response = create_app().test_client().get("/", headers={"X-Forwarded-Proto": "http"})
+    client = create_app().test_client()
+    response = client.get("/user/http", headers={"X-Forwarded-Proto": "http"})
 
     assert response.status_code == 301
-    assert response.location == "https://localhost/"
+    assert response.location == "https://localhost/user/http"
 
 
 def test_https_is_to_be_stayed_with(client: FlaskClient) -> None:

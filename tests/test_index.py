@@ -19,6 +19,14 @@ def test_a_query_does_not_change_the_page(client: FlaskClient) -> None:
     assert client.get("/?name=Bo").text == client.get("/").text
 
 
+def test_the_pictures_lead_to_the_greetings_of_their_names(client: FlaskClient) -> None:
+    links = Parsed(client.get("/").text).links
+
+    assert links[-6] == "/user/Ada"
+    assert "/user/AC/DC" in links
+    assert all(client.get(link).status_code == 200 for link in links[-6:])
+
+
 def test_no_script_anywhere(client: FlaskClient) -> None:
     page = Parsed(client.get("/").text)
 

@@ -251,7 +251,8 @@ def test_the_steps_to_make_it_yours_lead_to_a_third_page(tmp_path: Path) -> None
     name = command.split()[-1]
     flask(*command.split()[1:], tmp_path / name)
     site = tmp_path / name
-    section = (site / "README.md").read_text().split("## Add a page\n")[1].split("\n## ")[0]
+    readme = (site / "README.md").read_text()
+    section = readme.split("## Add a page\n")[1].split("\n## ")[0]
     page, rule, view, test, known, _push = (
         textwrap.dedent(block)
         for block in re.findall(r" {3}```\w+\n(.*?) {3}```", section, re.DOTALL)
@@ -271,3 +272,4 @@ def test_the_steps_to_make_it_yours_lead_to_a_third_page(tmp_path: Path) -> None
     run(f"{BIN}/pytest -m 'not server and not soak'", site)
     run(f"{BIN}/ruff format --check && {BIN}/ruff check", site)
     greets(site, name, "/about")
+    assert f"flask startproject {name}2\n" in readme

@@ -1,5 +1,7 @@
 """The greeting: whatever is typed into the form is greeted, or explained in the form."""
 
+from itertools import pairwise
+from math import hypot
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
@@ -10,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from blasto.app import create_app
 from blasto.names import InvalidNameError, canonical
-from blasto.picture import polar, ray
+from blasto.picture import burst, polar, ray
 
 from tests.markup import Parsed
 
@@ -202,9 +204,12 @@ def test_redirects_stay_on_the_site(text: str) -> None:
 
 
 def test_a_site_below_a_prefix_does_not_redirect_in_circles(client: FlaskClient) -> None:
-    response = client.get("/user/Bo", environ_overrides={"SCRIPT_NAME": "/below"})
+    above = Parsed(client.get("/user/Bo").text)
+    below = client.get("/user/Bo", environ_overrides={"SCRIPT_NAME": "/below"})
 
-    assert response.status_code == 200
+    assert below.status_code == 200
+    assert above.links == ["#main", "/", "/"]
+    assert Parsed(below.text).links == ["#main", "/below/", "/below/"]
 
 
 @pytest.mark.parametrize("target", ["\xff", "\xed\xa0\x80", "\xc0\xaf"])
@@ -229,6 +234,22 @@ def test_a_name_has_its_own_picture() -> None:
 
     assert len(set(map(tuple, pictures.values()))) == len(pictures)
     assert typed("Bo").text == typed("Bo").text
+
+
+def test_a_picture_is_three_stars_over_each_other_in_hues_next_to_each_other() -> None:
+    lengths = set()
+    for number in range(500):
+        stars = burst(f"Name {number}")
+
+        assert all((inner.hue - outer.hue) % 360 == 40 for outer, inner in pairwise(stars))
+        assert all(0 <= star.hue < 360 for star in stars)
+        for star, reach in zip(stars, (92, 64, 36), strict=True):
+            corners = [hypot(*map(int, point.split(","))) for point in star.points.split(" ")]
+            assert len(corners) == 24
+            assert corners[1::2] == pytest.approx([0.36 * reach] * 12, abs=1)
+            lengths |= {round((corner / reach - 0.4) / 0.04) for corner in corners[::2]}
+
+    assert lengths == set(range(16))
 
 
 @pytest.mark.parametrize(
