@@ -197,6 +197,16 @@ def test_a_page_that_says_nothing_about_itself_is_kept_by_nobody(app: Flask) -> 
     assert app.test_client().get("/new").headers["Cache-Control"] == "no-store"
 
 
+def test_what_is_encoded_already_is_left_alone(app: Flask) -> None:
+    page = "a" * 1000, {"Content-Encoding": "br"}
+    app.add_url_rule("/encoded", view_func=lambda: page)
+
+    response = app.test_client().get("/encoded", headers={"Accept-Encoding": "gzip, br"})
+
+    assert response.headers["Content-Encoding"] == "br"
+    assert response.content_length == 1000
+
+
 def test_what_is_streamed_is_sent_as_it_comes(app: Flask) -> None:
     app.add_url_rule("/stream", view_func=lambda: iter(["a", "b"]))
 

@@ -218,8 +218,8 @@ def test_bytes_that_are_not_utf_8_are_a_bad_request(client: FlaskClient, target:
     query = client.get(f"/user?name={quote(target, encoding='latin-1')}")
 
     assert path.status_code == query.status_code == 400
-    assert "UTF-8" in path.text
-    assert "UTF-8" in query.text
+    assert "<p>This address is not written in UTF-8.</p>" in path.text
+    assert "<p>This address is not written in UTF-8.</p>" in query.text
 
 
 def test_a_name_has_its_own_picture() -> None:
