@@ -297,7 +297,7 @@ def test_benchmark(tmp_path: Path) -> None:
 
     figures = [*throughput(Load(tmp_path)), boots(), *memories()]
 
-    print("| what | against | goal | median | of rounds |\n| --- | --- | --- | --- | --- |")
+    print("| what | against | goal | median | range |\n| --- | --- | --- | --- | --- |")
     print("\n".join(figure.row() for figure in figures))
     PLOT.write_text(plot(figures))
     print(f"plotted in {PLOT}")

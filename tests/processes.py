@@ -158,6 +158,26 @@ def procfile(port: int, cwd: Path = ROOT, /, **env: str) -> Process:
     return Process(PROCFILE_COMMAND, port, env=env, cwd=cwd)
 
 
+def run(command: str, cwd: Path = ROOT, **env: str) -> str:
+    """Run a command to its end as a shell of its own does, and return what it says."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COV", "PYTEST", "PIPENV_ACTIVE", "VIRTUAL_ENV"))
+    }
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=cwd,
+        env={**inherited, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 def copy_site(folder: Path) -> Path:
     """Return a copy of the site, with a page that fails."""
     shutil.copytree(PACKAGE, folder / PACKAGE.name)

@@ -3,30 +3,15 @@
 import json
 import os
 import shutil
-import subprocess
 import venv
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import IN_A_CHECKOUT
-from tests.processes import PLATFORM, PROCFILE_COMMAND, ROOT, Process, free_port
+from tests.processes import PLATFORM, PROCFILE_COMMAND, ROOT, Process, free_port, run
 
 PIPENV = "pipenv==2026.7.1"  # the buildpack's own, as of its release 351
-
-
-def run(*command: str | Path, cwd: Path, **env: str) -> None:
-    """Run a command to its end; fail with what it said where it fails."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.server
@@ -34,13 +19,13 @@ def run(*command: str | Path, cwd: Path, **env: str) -> None:
 def test_what_is_committed_installs_from_its_lock_and_serves(tmp_path: Path) -> None:
     app, python, tools = tmp_path / "app", tmp_path / "python", tmp_path / "tools"
     app.mkdir()
-    run("git", "archive", "--output", tmp_path / "app.tar", "HEAD", cwd=ROOT)
+    run(f"git archive --output {tmp_path / 'app.tar'} HEAD")
     shutil.unpack_archive(tmp_path / "app.tar", app, filter="data")
     venv.create(python, with_pip=True)
     venv.create(tools, with_pip=True)
-    run(tools / "bin" / "pip", "install", "--quiet", PIPENV, cwd=tmp_path)
+    run(f"{tools / 'bin' / 'pip'} install --quiet {PIPENV}")
 
-    run(tools / "bin" / "pipenv", "install", "--deploy", cwd=app, VIRTUAL_ENV=str(python))
+    run(f"{tools / 'bin' / 'pipenv'} install --deploy", app, VIRTUAL_ENV=str(python))
 
     port = free_port()
     env = {**PLATFORM, "PORT": str(port), "PATH": f"{python / 'bin'}:{os.environ['PATH']}"}

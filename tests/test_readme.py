@@ -1,6 +1,5 @@
 """The README: its promises are held by tests, its commands run, its figures and links are right."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import IN_A_CHECKOUT
-from tests.processes import ROOT, Process, free_port
+from tests.processes import ROOT, Process, free_port, run
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -24,6 +23,7 @@ COMMANDS = [
     *(line for kind, block in BLOCKS.findall(README) if kind == "sh" for line in block.split("\n")),
     *re.findall(r"`((?:\.venv/bin/|heroku )[^`]+)`", TEXT),
 ]
+A_FEW_TESTS = "--cov-fail-under=0 tests/test_index.py"
 RUN_HERE = sorted({line.strip() for line in COMMANDS} - {""})
 RUN_HERE = [command for command in RUN_HERE if not command.startswith(BY_HAND)]
 
@@ -77,32 +77,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: str, folder: Path) -> None:
-    """Run a command as a reader's shell does; of the tests, only a few."""
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COV", "PYTEST", "PIPENV_ACTIVE", "VIRTUAL_ENV"))
-    }
-    env["PYTEST_ADDOPTS"] = "--cov-fail-under=0 tests/test_index.py"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.server
 @IN_A_CHECKOUT
 @pytest.mark.parametrize("command", RUN_HERE)
 def test_a_command_runs(clone: Path, command: str) -> None:
     if not re.search(r"flask run|run start", command):
-        run(command, clone)
+        run(command, clone, PYTEST_ADDOPTS=A_FEW_TESTS)
         return
     port = free_port()
     env = {"FLASK_RUN_PORT": str(port)}

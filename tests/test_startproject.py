@@ -13,7 +13,7 @@ import pytest
 from blasto.startproject import fault
 
 from tests.conftest import IN_A_CHECKOUT
-from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Process, free_port
+from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Process, free_port, run
 
 BIN = Path(sys.executable).parent
 
@@ -30,19 +30,6 @@ def flask(*arguments: object, cwd: Path = ROOT, before: str = "true") -> tuple[i
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
-
-
-def run(command: str, cwd: Path) -> str:
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def test_it_has_a_helpful_help() -> None:
@@ -219,7 +206,7 @@ def test_a_site_and_a_site_of_that_site_install_pass_their_tests_and_serve(tmp_p
         generations.append(tmp_path / name)
 
         install = readme_command("Test").removesuffix(" && .venv/bin/pytest")
-        run(f"unset VIRTUAL_ENV; {install}", tmp_path / name)
+        run(install, tmp_path / name)
         run(".venv/bin/pytest -m 'not server and not soak'", tmp_path / name)
         run(".venv/bin/ruff format --check && .venv/bin/ruff check", tmp_path / name)
         greets(tmp_path / name, name)
