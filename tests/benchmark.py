@@ -26,7 +26,7 @@ from tests.processes import PROCFILE_COMMAND, Process, free_port
 
 pytestmark = pytest.mark.benchmark
 
-ROUNDS = int(os.environ.get("ROUNDS", "9"))
+ROUNDS = int(os.environ.get("ROUNDS", "15"))
 SECONDS = int(os.environ.get("SECONDS", "1"))  # of load for a figure
 PLOT = Path("benchmark.svg")
 
