@@ -46,6 +46,14 @@ def test_a_request_is_one_line(site: Process) -> None:
 
 
 @pytest.mark.server
+def test_a_request_without_an_id_has_a_dash_in_its_place(site: Process) -> None:
+    site.get("/user/Nameless")
+
+    (line,) = lines_with(site, "/user/Nameless")
+    assert fields(line)["request_id"] == "-"
+
+
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("target", "request_id"),
     [

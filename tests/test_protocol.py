@@ -213,6 +213,7 @@ IMPROPER = {
         f"host {host!r}": ("localhost", host)
         for host in ("", "a b", "a/b", "a?b", "a@b", "a:x", "a:1:2", "[::1")
     },
+    "HTTP/1.0 and a host with a space": ("1.1\r\nHost: localhost", "1.0\r\nHost: a b"),
     "fragment": ("/user/Bo", "/user/Bo#x"),
     "empty fragment": ("/user/Bo", "/user/Bo#"),
     "neither path nor absolute form": ("/user/Bo", "user/Bo?x=://"),
@@ -257,6 +258,15 @@ def test_a_legal_oddity_is_answered_like_a_usual_request(
 
     assert answer.status == 200
     assert answer.body == only_answer(exchange(dyno, FINE)).body
+
+
+def test_http_1_0_needs_no_host(dyno: Process) -> None:
+    hostless = FINE.replace("1.1\r\nHost: localhost\r\n", "1.0\r\n")
+
+    answer = only_answer(exchange(dyno, hostless))
+
+    assert "Host" not in hostless
+    assert answer.status == 200
 
 
 CHUNKED = "Transfer-Encoding: chunked"
