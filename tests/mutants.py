@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.processes import ROOT
+from tests.processes import copy_project
 
 CONFIG = """
 [mutmut]
@@ -31,9 +31,7 @@ pytest_add_cli_args_test_selection=
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        files = "git ls-files -z --cached --others --exclude-standard"
-        copy = f"{files} | xargs -0 cp --parents --target-directory={folder}"
-        subprocess.run(["bash", "-c", copy], cwd=ROOT, check=True)
+        copy_project(Path(folder))
         (Path(folder) / "setup.cfg").write_text(CONFIG)
 
         subprocess.run(["mutmut", "run"], cwd=folder, check=True)

@@ -178,6 +178,12 @@ def run(command: str, cwd: Path = ROOT, **env: str) -> str:
     return done.stdout
 
 
+def copy_project(folder: Path) -> None:
+    """Copy the project as it is now, but for what git is told to leave out."""
+    files = "git ls-files -z --cached --others --exclude-standard"
+    run(f"{files} | xargs -0 cp --parents --target-directory={folder}")
+
+
 def copy_site(folder: Path) -> Path:
     """Return a copy of the site, with a page that fails."""
     shutil.copytree(PACKAGE, folder / PACKAGE.name)

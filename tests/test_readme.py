@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import IN_A_CHECKOUT
-from tests.processes import ROOT, Process, free_port, run
+from tests.processes import ROOT, Process, copy_project, free_port, run
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -65,8 +65,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as it is now, installed, with a change to commit and a place to push it."""
     folder = tmp_path_factory.mktemp("readme") / "site"
     folder.mkdir()
-    files = "git ls-files -z --cached --others --exclude-standard"
-    run(f"{files} | xargs -0 cp --parents --target-directory={folder}", ROOT)
+    copy_project(folder)
     run("git init --quiet --initial-branch=main && git init --quiet --bare ../platform", folder)
     run("git remote add heroku ../platform && git config user.name Reader", folder)
     run("git config user.email reader@site.test && git add --all", folder)
