@@ -1,12 +1,16 @@
-"""Lock the newest releases, and say what changed: `python -m tests.lock`."""
+"""Locks the newest releases and prints what changed: `python -m tests.tools.lock`."""
 
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
-from tests.processes import ROOT
+LOCK = Path("Pipfile.lock")
 
-LOCK = ROOT / "Pipfile.lock"
+# Pipenv writes the indexes of pip's configuration into the lock file's hash, and a machine with
+# another configuration would reject it.
+PLAIN_PIP = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "", "PIP_EXTRA_INDEX_URL": ""}
 
 
 def versions(lock: dict[str, Any]) -> dict[str, str]:
@@ -17,10 +21,11 @@ def versions(lock: dict[str, Any]) -> dict[str, str]:
 
 def main() -> None:
     old = versions(json.loads(LOCK.read_text()))
-    subprocess.run(["pipenv", "lock"], cwd=ROOT, check=True)
+    plain = {name: value for name, value in (os.environ | PLAIN_PIP).items() if value}
+    subprocess.run(["pipenv", "lock"], env=plain, check=True)
 
     lock = json.loads(LOCK.read_text())
-    lock["_meta"]["sources"] = []  # the next machine has an index of its own
+    lock["_meta"]["sources"] = []  # each machine has an index of its own
     LOCK.write_text(f"{json.dumps(lock, indent=4, sort_keys=True)}\n")
 
     new = versions(lock)
