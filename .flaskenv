@@ -1,3 +1,2 @@
-# The site that a bare `flask run` serves, and a file for which --debug restarts it too.
+# Lets `flask run` find the site without --app.
 FLASK_APP=blasto
-FLASK_RUN_EXTRA_FILES=blasto/templates/style.css

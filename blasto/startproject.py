@@ -1,7 +1,5 @@
-"""`flask startproject`: this site again, under a name of its own."""
+"""`flask startproject`: makes a new site from this one, which leaves this command out."""
 
-import getpass
-import importlib.util
 import json
 import keyword
 import re
@@ -9,25 +7,29 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from flask import get_template_attribute
+
+from .picture import picture
 
 PACKAGE = "blasto"
 ROOT = Path(__file__).parent.parent
-RUN = (
-    "python3 -m venv .venv && .venv/bin/pip install --quiet pipenv && .venv/bin/pipenv sync"
-    " && .venv/bin/flask run"
-)
-PICTURES = re.compile(r'^<img src="\.github/.*\n+', re.MULTILINE)
+README_SECTIONS = ("Run", "Test", "Deploy", "Add a page", "Configure", "Operate")
 
+XMLNS = 'xmlns="http://www.w3.org/2000/svg"'  # which a file needs, and an element in a page not
 
-class Refusal(click.ClickException):
-    """What was asked for cannot be meant: one line on standard error, exit status 2."""
-
-    exit_code = 2
+# What is about this project itself, and the lines that name it.
+LEFT_OUT = ("LICENSE", ".github/*.png", "*/startproject.py", "tests/README.md")
+LEFT_OUT_DIRECTORIES = ("tests/project", "tests/tools")
+LINES_LEFT_OUT = re.compile(r"^.*(startproject|tests[./](?:project|tools)).*\n", re.MULTILINE)
+PLACEHOLDERS = {
+    r'(title = .* else ")[^"]*': r"\1Replace this title",
+    r'(description = ")[^"]*': r"\1Replace this description, which search results show.",
+    "(<h1>)[^<]*": r"\1Replace this headline",
+    '(class="lead">)[^<]*': rf"\1Replace these words in {PACKAGE}/templates/index.html.",
+}
 
 
 @click.command()
@@ -36,129 +38,100 @@ class Refusal(click.ClickException):
 def startproject(name: str, directory: Path | None) -> None:
     """Start a new site from this one, called NAME.
 
-    DIRECTORY is where to put it: by default a folder NAME beside this one. It must not exist
-    yet, or be empty.
-
-    The new site is a git repository with one commit: complete, tested and ready to push.
+    DIRECTORY defaults to a new folder NAME next to this project. If it already exists, it must
+    be empty.
     """
-    check_name(name)
     target = (directory or ROOT.parent / name).resolve()
-    check_directory(target)
+    if message := problem(name, target):
+        raise click.UsageError(message)
     try:
-        files = project_files()
-        # Made out of sight and then put in place whole, or not at all.
+        # Made in a temporary folder beside the target: the site is there whole, or not at all.
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as folder:
-            site = Path(folder) / name
-            for file in files:
-                copy(file, site, name)
-            draw_mark(site, name)
-            commit(site)
-            site.replace(target)
+            make(Path(folder) / name, name).replace(target)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise click.ClickException(f"{error.filename or target}: {reason}.") from None
-    except subprocess.CalledProcessError as error:
-        raise click.ClickException(f"git: {error.stderr.strip()}") from None
-    click.echo(f"{name.title()} is in {target}: {len(files)} files, in a git repository.\n")
-    click.echo("Go there, run it, and push it:\n")
-    click.echo(f"    cd {shlex.quote(str(target))}")
-    click.echo(f"    {RUN}")
+        reason = error.strerror or error.args[0][0][-1]  # copytree() lists what failed
+        raise click.ClickException(f"Cannot write {target}: {reason}.") from None
+    click.echo(f"Created {name.title()} in {target}.")
+    commit(target)
+    run = section("Run").partition("```sh\n")[2].partition("\n```")[0]
+    click.echo(f"\nTo run and deploy it:\n\n    cd {shlex.quote(str(target))}\n    {run}")
     click.echo("    heroku create && git push heroku main")
 
 
-def check_name(name: str) -> None:
-    """Refuse what cannot be both a package and the first label of a host name, or is taken."""
-    if reason := fault(name):
-        good = re.sub(r"^[^a-z]+|[^a-z0-9]", "", name.lower())[:16] or "nextsite"
-        if fault(good):
-            good += "site"
-        raise Refusal(f"{name!r} {reason}. {good!r} would do.")
-
-
-def fault(name: str) -> str | None:
-    if not re.fullmatch(r"[a-z][a-z0-9]{2,19}", name):
-        return "is not 3 to 20 lower-case letters and digits, a letter first"
-    if keyword.iskeyword(name):
-        return "is a word of the Python language"
+def problem(name: str, target: Path) -> str | None:
+    """Return what is wrong with the arguments, and what to do about it."""
+    if not re.fullmatch("[a-z][a-z0-9]{2,19}", name):
+        return "NAME must be 3 to 20 lower-case letters and digits, starting with a letter."
     lock = json.loads((ROOT / "Pipfile.lock").read_text())
-    if importlib.util.find_spec(name) or name in lock["develop"]:
-        return "is the name of a package that the site uses"
+    module = find_spec(name)
+    if keyword.iskeyword(name) or name in lock["develop"] or (module and module.origin):
+        return f"{name!r} already has a meaning in Python. Choose another name."
+    if target.is_relative_to(ROOT):
+        return f"{target} is inside this project. Choose a directory outside it."
+    if not target.parent.is_dir():
+        return f"{target.parent} does not exist. Create it first."
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        return f"{target} already exists. Choose another directory, or empty it."
     return None
 
 
-def check_directory(target: Path) -> None:
-    """Refuse a place where something would be lost."""
-    if target.is_relative_to(ROOT):
-        raise Refusal(f"{target} is inside this project. Choose a place beside it.")
-    if not target.parent.is_dir():
-        raise Refusal(f"There is no folder {target.parent}. Make it first.")
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise Refusal(f"{target} is there already. Choose another place, or empty it.")
+def make(site: Path, name: str) -> Path:
+    """Copy this project to `site` under another name, without what is about itself."""
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
+    shutil.copytree(ROOT, site, ignore=shutil.ignore_patterns(".git", *filter(None, ignored)))
+    for directory in LEFT_OUT_DIRECTORIES:
+        shutil.rmtree(site / directory)
+    for file in (path for pattern in LEFT_OUT for path in site.glob(pattern)):
+        file.unlink()
+
+    readme = "\n".join(map(section, README_SECTIONS))
+    (site / "README.md").write_text(f"# {PACKAGE.title()}\n\nReplace this line.\n\n{readme}")
+    mark = str(picture(name.title())).replace('aria-hidden="true"', XMLNS)
+    (site / PACKAGE / "static" / "icon.svg").write_text(mark)
+    index = site / PACKAGE / "templates" / "index.html"
+    text = index.read_text()
+    for pattern, placeholder in PLACEHOLDERS.items():
+        text = re.sub(pattern, placeholder, text)
+    index.write_text(text)
+
+    for file in filter(Path.is_file, site.rglob("*")):
+        try:
+            text = LINES_LEFT_OUT.sub("", file.read_text("utf-8"))
+        except UnicodeDecodeError:
+            continue
+        text = text.replace(PACKAGE, name).replace(PACKAGE.title(), name.title())
+        file.write_text(text, "utf-8")
+    (site / PACKAGE).rename(site / name)
+    return site
 
 
-def project_files() -> list[Path]:
-    """Return what git tracks; outside a checkout, every file that .gitignore does not name.
-
-    Both leave out the pictures of this site that its README shows.
-    """
-    if (ROOT / ".git").exists():
-        tracked = git("ls-files", "-z", cwd=ROOT).split("\0")
-        files = [ROOT / name for name in tracked if name and (ROOT / name).exists()]
-    else:
-        ignored = [".git", *(ROOT / ".gitignore").read_text().replace("/", "").split()]
-        files = [
-            file
-            for file in sorted(ROOT.rglob("*"))
-            if file.is_file()
-            and not any(
-                fnmatch(part, pattern)
-                for part in file.relative_to(ROOT).parts
-                for pattern in ignored
-            )
-        ]
-    return [file for file in files if not file.match(".github/*.png")]
-
-
-def copy(file: Path, site: Path, name: str) -> None:
-    """Copy a file into the new site, its path and its text renamed; a binary one as it is."""
-    new = site / rename(str(file.relative_to(ROOT)), name)
-    new.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(file, new)
-    try:
-        text = file.read_text("utf-8")
-    except UnicodeDecodeError:
-        return
-    new.write_text(rename(PICTURES.sub("", text), name), "utf-8")
-
-
-def rename(text: str, name: str) -> str:
-    """Put a name in the place of this site's, and another than it where the next is started."""
-    text = text.replace(PACKAGE, name).replace(PACKAGE.title(), name.title())
-    return text.replace(f"startproject {name}", f"startproject {name}2")
-
-
-def draw_mark(site: Path, name: str) -> None:
-    """Make the picture of the new site's name its mark: its icon, and at the top of its pages."""
-    mark = get_template_attribute("picture.html", "picture")(name.title())
-    attributes = 'xmlns="http://www.w3.org/2000/svg" stroke-linejoin="round"'
-    svg = mark.replace('aria-hidden="true"', attributes, 1)
-    (site / name / "static" / "icon.svg").write_text(f"{svg}\n")
+def section(heading: str) -> str:
+    """Return a section of this project's README, its heading included."""
+    _, _, rest = (ROOT / "README.md").read_text().partition(f"\n## {heading}\n")
+    text, _, _ = rest.partition("\n## ")
+    return f"## {heading}\n{text}\n"
 
 
 def commit(site: Path) -> None:
-    """Make a git repository of a folder, with one commit by whom git knows, or else the user."""
-    git("init", "--quiet", "--initial-branch=main", cwd=site)
-    git("add", "--all", cwd=site)
+    """Commit the new site to a git repository of its own; if git refuses, say what to type."""
+    message = f"Start from {PACKAGE.title()}"
     try:
-        git("config", "user.email", cwd=site)
-        who = []
-    except subprocess.CalledProcessError:
-        user = getpass.getuser()
-        who = ["-c", f"user.name={user}", "-c", f"user.email={user}@localhost"]
-    git(*who, "commit", "--quiet", "--message", f"Start from {PACKAGE.title()}", cwd=site)
+        if (ROOT / ".git").exists():
+            message += f" {git('describe', '--always', '--dirty', cwd=ROOT)}"
+        git("init", "--initial-branch=main", cwd=site)
+        git("add", "--all", cwd=site)
+        git("commit", "--message", message, cwd=site)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = (getattr(error, "stderr", "") or str(error)).splitlines()[0]
+        click.echo(
+            f"git did not commit it ({reason}). When git is set up, run: cd "
+            f"{shlex.quote(str(site))} && git init && git add --all && git commit -m '{message}'",
+            err=True,
+        )
 
 
 def git(*arguments: str, cwd: Path) -> str:
-    """Run git and return what it prints. Raises CalledProcessError with what it complains of."""
+    """Run git and return its output. Raises CalledProcessError if it fails."""
     command = ["git", *arguments]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)  # noqa: S603
+    return done.stdout.strip()

@@ -1,33 +1,33 @@
-"""Real processes for the tests: started as a person or the platform starts them."""
+"""Real server processes, started as a person or Heroku starts them."""
 
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple, Self
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "blasto"
+PROCFILE_COMMAND = (ROOT / "Procfile").read_text().removeprefix("web: ").strip()
 # What Heroku and its Python buildpack set, beside PORT and WEB_CONCURRENCY.
-PLATFORM = {
+HEROKU = {
     "DYNO": "web.1",
     "FORWARDED_ALLOW_IPS": "*",
     "GUNICORN_CMD_ARGS": "--access-logfile -",
 }
-# A shell that starts the tests in the background has them ignore Ctrl+C, and their children too.
+# A shell that starts the tests in the background has them, and their children, ignore Ctrl+C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-PROCFILE_COMMAND = (ROOT / "Procfile").read_text().removeprefix("web: ").strip()
 
-
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A response, read to its end."""
 
     status: int
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """Return a header's one value."""
+        """Return the only value of a header."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) <= 1, f"{name} is sent {len(values)} times"
         return values[0] if values else None
@@ -51,24 +51,35 @@ def free_port() -> int:
     return port
 
 
-class Process:
-    """A command in a process group of its own, its output drained into `lines`."""
+def until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait for a condition; fail if it takes longer."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
 
-    def __init__(
-        self, command: str, port: int, *, env: dict[str, str] | None = None, cwd: Path = ROOT
-    ) -> None:
+
+def environment(**env: str) -> dict[str, str]:
+    """Return this environment without what configures a server, and with the programs here."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("FLASK_", "GUNICORN_", "WERKZEUG_"))
+        and name not in {"PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS"}
+    }
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return inherited | {"PATH": path, "PYTHONUNBUFFERED": "1"} | env
+
+
+class Server:
+    """A command in a process group of its own; its output is drained into `lines`."""
+
+    def __init__(self, command: str, port: int, cwd: Path = ROOT, /, **env: str) -> None:
         self.port = port
-        inherited = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("FLASK_", "GUNICORN_", "WERKZEUG_"))
-            and key not in {"PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS"}
-        }
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.popen = subprocess.Popen(
             shlex.split(command),
             cwd=cwd,
-            env={**inherited, "PATH": path, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env=environment(**env),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -90,85 +101,85 @@ class Process:
         return "\n".join(self.lines)
 
     def get(
-        self, target: str, method: str = "GET", headers: dict[str, str] | None = None
-    ) -> Answer:
-        """Ask for an exact request target, on a connection of its own."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
+        self, target: str = "/", method: str = "GET", headers: dict[str, str] | None = None
+    ) -> Response:
+        """Request an exact target, on a connection of its own."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
             connection.request(method, target, headers=headers or {})
             response = connection.getresponse()
-            return Answer(response.status, response.getheaders(), response.read())
-        finally:
-            connection.close()
+            return Response(response.status, response.getheaders(), response.read())
 
-    def wait_until_up(self, seconds: float = 20) -> Self:
-        """Return once a page is answered."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                self.get("/")
-            except (OSError, HTTPException):
-                assert self.popen.poll() is None, f"ended at once:\n{self.output}"
-                assert time.monotonic() < deadline, f"no answer:\n{self.output}"
-                time.sleep(0.05)
-            else:
-                return self
+    def connect(self, text: str = "") -> socket.socket:
+        """Return a connection that has sent a text."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection.sendall(text.encode("latin-1"))
+        return connection
 
-    def send(self, number: signal.Signals) -> None:
-        """Signal the whole process group, as a terminal and the platform do."""
-        os.killpg(self.popen.pid, number)
+    def responds(self) -> bool:
+        with suppress(OSError, HTTPException):
+            self.get()
+            return True
+        assert self.popen.poll() is None, f"ended at once:\n{self.output}"
+        return False
+
+    def processes(self) -> set[int]:
+        """Return the processes of its group that have not ended."""
+        found = set()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # it ended meanwhile
+                state, _parent, group, *_ = stat.read_text().rpartition(")")[2].split()
+                if int(group) == self.popen.pid and state != "Z":
+                    found.add(int(stat.parent.name))
+        return found
 
     def wait(self, seconds: float = 10) -> int:
-        """Return the exit status, once all output is in `lines`; stop what does not end."""
+        """Return the exit status, once all output is in `lines`."""
         try:
-            status = self.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
+            return self.popen.wait(seconds)
+        finally:
             self.stop()
-            raise
-        self.drain.join(seconds)
-        return status
 
     def __enter__(self) -> Self:
-        """Wait until the site is up, stopping it where it does not come up."""
+        """Wait until it responds."""
         try:
-            return self.wait_until_up()
+            until(self.responds, 20)
         except BaseException:
             self.stop()
             raise
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:
-        """End the whole process group, whatever state it is in."""
-        try:
-            self.send(signal.SIGTERM)
-            self.popen.wait(30)
-            self.send(signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        except subprocess.TimeoutExpired:
-            self.send(signal.SIGKILL)
-        self.wait()
+        """Stop the whole process group, whatever state it is in."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.popen.wait(15)
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+        self.drain.join(5)
 
 
-def procfile(port: int, cwd: Path = ROOT, /, **env: str) -> Process:
-    """Start the Procfile's own command, by default with two workers."""
-    env = {"PORT": str(port), "WEB_CONCURRENCY": "2", **env}
-    return Process(PROCFILE_COMMAND, port, env=env, cwd=cwd)
+def procfile(cwd: Path = ROOT, /, app: str = "blasto:APP", **env: str) -> Server:
+    """Start the Procfile's command, by default with two workers; `app` is another application."""
+    port = free_port()
+    command = PROCFILE_COMMAND.replace("blasto:APP", app)
+    return Server(command, port, cwd, **{"PORT": str(port), "WEB_CONCURRENCY": "2", **env})
 
 
 def run(command: str, cwd: Path = ROOT, **env: str) -> str:
-    """Run a command to its end as a shell of its own does, and return what it says."""
+    """Run a command to its end, as in a new shell, and return its output."""
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("COV", "PYTEST", "PIPENV_ACTIVE", "VIRTUAL_ENV"))
+        if not name.startswith(("COV", "PYTEST", "PIPENV_", "VIRTUAL_ENV"))
     }
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=cwd,
-        env={**inherited, **env},
+        env=inherited | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -176,18 +187,3 @@ def run(command: str, cwd: Path = ROOT, **env: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
-
-
-def copy_project(folder: Path) -> None:
-    """Copy the project as it is now, but for what git is told to leave out."""
-    files = "git ls-files -z --cached --others --exclude-standard"
-    run(f"{files} | xargs -0 cp --parents --target-directory={folder}")
-
-
-def copy_site(folder: Path) -> Path:
-    """Return a copy of the site, with a page that fails."""
-    shutil.copytree(PACKAGE, folder / PACKAGE.name)
-    shutil.copy(ROOT / ".flaskenv", folder)
-    with (folder / PACKAGE.name / "__init__.py").open("a") as file:
-        file.write("\nAPP.add_url_rule('/fail', 'fail', lambda: 1 / 0)\n")
-    return folder

@@ -1,76 +1,134 @@
-"""How responses travel: how long they may be kept, compressed, and not again to who has them."""
+"""Responses: security headers, error pages, HTTPS, compression, ETags and Cache-Control."""
 
-import zlib
-from functools import lru_cache
-from hashlib import blake2b
+import gzip
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from http import HTTPStatus
 from typing import Any
 
-from flask import current_app, request
+from flask import Flask, current_app, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import Accept
+from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
-# A page depends on its address alone, so browsers and shared caches may keep it (max-age and
-# s-maxage, RFC 9111, 5.2.2); a new release is seen after a minute everywhere.
-FRESH = {"Cache-Control": "max-age=60, s-maxage=60"}
+View = Callable[..., ResponseReturnValue]
 
-# At an address made from the content there will never be anything else (RFC 8246).
-IMMUTABLE = {"Cache-Control": "max-age=31536000, s-maxage=31536000, immutable"}
-
-COMPRESSIBLE = {
-    *("text/html", "text/plain", "text/css", "text/javascript", "application/json"),
-    *("image/svg+xml", "application/manifest+json"),
+HEADERS = {
+    # Nothing from elsewhere, nothing inline, no frames; README.md says how to allow more.
+    "Content-Security-Policy": (
+        "default-src 'none'; connect-src 'self'; font-src 'self'; img-src 'self'; "
+        "script-src 'self'; style-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
 }
+HSTS = "max-age=31536000"  # a year (RFC 6797)
 
-# zlib's number for the gzip format with a window of 4 KiB. With memLevel 5, a compressor takes
-# 32 KiB, an eighth of what it does by default (zconf.h).
-GZIP_4K = 16 + 12
+COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
+
+# A larger file is streamed as Flask does it, uncompressed, instead of read into memory.
+MAX_IN_MEMORY = 1_000_000  # bytes
 
 
-def deliver(response: Response) -> Response:
-    """Say how long a response may be kept, compress it, and answer 304 to who has it.
+def init_app(app: Flask) -> None:
+    """Register the HTTPS redirect, the error pages and what every response goes through."""
+    app.before_request(require_https)
+    app.after_request(finish)
+    app.register_error_handler(HTTPException, error_page)
+    app.register_error_handler(SecurityError, untrusted_host)
 
-    What says nothing about itself is kept by nobody: an error, or a page for one visitor. Nor is
-    anything that a developer may change.
-    """
-    present = {name.lower() for name, _ in response.headers}  # asking one by one is slow
-    if "cache-control" not in present or current_app.debug:
-        response.headers["Cache-Control"] = "no-store"
-    if response.status != "200 OK" or response.is_streamed or "content-encoding" in present:
-        return response
 
-    if response.mimetype in COMPRESSIBLE:
-        response.headers.add("Vary", "Accept-Encoding")
-        if accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
-            compress(response)
-    # Of the bytes that are sent: the same from every process, and another for every encoding.
-    response.headers["ETag"] = f'"{blake2b(response.get_data(), digest_size=12).hexdigest()}"'
-    if "HTTP_IF_NONE_MATCH" in request.environ:
-        response.make_conditional(request)
+def cache_publicly(seconds: int) -> Callable[[View], View]:
+    """Let every cache store a page: only for a page that depends on nothing but its URL."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Response:
+            response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
+            response.headers["Cache-Control"] = f"public, max-age={seconds}"
+            return response
+
+        return wrapper
+
+    return decorate
+
+
+def require_https() -> Response | None:
+    """Redirect to HTTPS what the router received over plain HTTP."""
+    forwarded = request.headers.get("X-Forwarded-Proto")
+    if current_app.config["HTTPS_ONLY"] and forwarded == "http" and not request.is_secure:
+        return redirect(request.url.replace("http://", "https://", 1), 301)
+    return None
+
+
+def error_page(error: HTTPException) -> Response:
+    """Render error.html, with the error's status and headers (405: Allow)."""
+    response = error.get_response()
+    response.data = render_template("error.html", error=error)
     return response
 
 
+def untrusted_host(_error: SecurityError) -> ResponseReturnValue:
+    """Answer in plain text: without a host, no URL can be built for a page's links."""
+    text = "This site is not available under this host name. Check the address in your browser.\n"
+    return text, 400, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def finish(response: Response) -> Response:
+    """Set the security headers, and compress and revalidate what any cache may store."""
+    headers = response.headers
+    present = {name.lower() for name, _ in headers}  # looking each up takes longer
+    for name, value in HEADERS.items():
+        if name.lower() not in present:
+            headers.add(name, value)
+    if request.is_secure:
+        headers["Strict-Transport-Security"] = HSTS
+
+    if "cache-control" not in present or current_app.debug:
+        headers["Cache-Control"] = "no-store"
+    elif response.status_code == HTTPStatus.OK and headers["Cache-Control"].startswith("public"):
+        read_small_file(response)
+        if not response.is_streamed:
+            compress(response)
+            response.add_etag(overwrite=True)
+            response.make_conditional(request)
+    if response.status_code >= HTTPStatus.BAD_REQUEST:  # a 412 has the lifetime of the page
+        headers["Cache-Control"] = "no-store"
+    return response
+
+
+def read_small_file(response: Response) -> None:
+    """Read a file into memory, so that it can be compressed and its ETag is of its content."""
+    if response.direct_passthrough and (response.content_length or 0) <= MAX_IN_MEMORY:
+        response.direct_passthrough = False
+        response.make_sequence()
+        del response.last_modified  # each deployment changes it
+        response.headers.pop("Accept-Ranges", None)  # they would be of the uncompressed file
+
+
 def compress(response: Response) -> None:
-    """Compress a body, where that makes it shorter."""
-    plain = response.get_data()
-    head, end, rest = plain.partition(b"</style>")  # pages begin alike
-    gzip, body = begun(head + end)
-    gzip = gzip.copy()
-    body += gzip.compress(rest) + gzip.flush()
-    if len(body) < len(plain):
-        response.set_data(body)
-        response.headers["Content-Encoding"] = "gzip"
+    """Compress a public body: a secret beside a visitor's text could be guessed (BREACH)."""
+    if (
+        not (response.mimetype or "").startswith(COMPRESSIBLE)
+        or "Content-Encoding" in response.headers
+    ):
+        return
+    response.vary.add("Accept-Encoding")
+    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+        body = response.get_data()
+        compressed = gzip.compress(body, mtime=0)
+        if len(compressed) < len(body):
+            response.set_data(compressed)
+            response.headers["Content-Encoding"] = "gzip"
 
 
-@lru_cache(maxsize=8)
-def begun(head: bytes) -> tuple[Any, bytes]:
-    """Compress what many bodies begin with: return the compressor after it, and its output."""
-    gzip = zlib.compressobj(wbits=GZIP_4K, memLevel=5)
-    return gzip, gzip.compress(head) + gzip.flush(zlib.Z_BLOCK)
-
-
-@lru_cache(maxsize=128)
+@lru_cache
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether a visitor takes gzip, and likes it as much as no encoding (RFC 9110, 12.5.3)."""
+    """Return whether a client prefers gzip, or rates it equal to identity (RFC 9110, 12.5.3)."""
     accept = parse_accept_header(accept_encoding, Accept)
     return accept.quality("gzip") > 0 and accept.quality("gzip") >= accept.quality("identity")

@@ -1,27 +1,28 @@
-"""Configuration: nothing has to be set, and the environment can set everything."""
+"""Settings: the defaults of what Flask does not have, and checks of what is easily mistyped."""
 
 import os
+import re
 
+import click
 from flask import Flask
 
+HOST = re.compile(r"\.?[\w-]+(\.[\w-]+)*|\[[\da-f:.]+\]", re.IGNORECASE)
 
-def configure(app: Flask) -> None:
-    """Take FLASK_NAME from the environment as NAME, for every NAME that Flask or this site has.
 
-    Raises ValueError where a value cannot be meant.
-    """
-    app.config.from_mapping(
-        HTTPS_ONLY="DYNO" in os.environ,  # the platform's router is in front, and ends TLS
-        SECURITY_CONTACT=None,
-    )
-    app.config.from_prefixed_env()
+def init_app(app: Flask) -> None:
+    """Raise click.ClickException if a setting is invalid; it names the variable and its values."""
+    # Heroku sets DYNO; its router redirects nothing to HTTPS itself.
+    https_only = app.config.setdefault("HTTPS_ONLY", "DYNO" in os.environ)
+    if https_only not in (True, False):  # 1 and 0 are equal to these
+        raise click.ClickException(f"FLASK_HTTPS_ONLY must be 1 or 0, not {https_only!r}.")
 
     hosts = app.config["TRUSTED_HOSTS"]
-    if isinstance(hosts, str):
-        app.config["TRUSTED_HOSTS"] = hosts = [host.strip() for host in hosts.split(",")]
-    if hosts is not None and not (isinstance(hosts, list) and hosts and all(hosts)):
-        raise ValueError("FLASK_TRUSTED_HOSTS takes host names with commas between them")
-
-    contact = app.config["SECURITY_CONTACT"]
-    if contact is not None and not str(contact).startswith(("mailto:", "https://", "tel:")):
-        raise ValueError("FLASK_SECURITY_CONTACT takes a mailto:, https: or tel: address")
+    if hosts is None:
+        return
+    names = [name.strip().lower() for name in hosts.split(",")] if isinstance(hosts, str) else hosts
+    if not (isinstance(names, list) and names and all(HOST.fullmatch(str(name)) for name in names)):
+        raise click.ClickException(
+            "FLASK_TRUSTED_HOSTS must be host names separated by commas, "
+            f"such as www.example.com,.example.org, not {hosts!r}."
+        )
+    app.config["TRUSTED_HOSTS"] = names

@@ -1,0 +1,133 @@
+"""Names and greetings in a real browser, typed into the form."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE, new_tab
+from tests.browser.test_pages import OVERFLOW, RULES
+from tests.pages.test_user import INVALID, NAMES
+from tests.processes import Server
+
+pytestmark = pytest.mark.server
+
+TOWER = "Z" + "\u0300\u0316\u0301\u0317\u0302" * 15
+SHOWN = ["Bo", "W" * 80, "محمد", "ゆき", "👩\u200d👩\u200d👧\u200d👦", TOWER, "i " * 39 + "i"]
+URLS = [*(f"/user/{quote(name)}" for name in SHOWN), "/user?name=", f"/user?name={'x' * 700}"]
+
+
+@pytest.fixture(params=[True, False], ids=["JavaScript", "no JavaScript"])
+def tab(request: pytest.FixtureRequest, browser: Browser, site: Server) -> Iterator[Page]:
+    with new_tab(browser, site, java_script_enabled=request.param) as tab:
+        tab.goto("/")
+        yield tab
+
+
+def submit(tab: Page, text: str) -> None:
+    tab.locator("input[name=name]").fill(text)
+    tab.locator("form button").click()
+
+
+def test_a_visitor_types_a_name_reads_the_greeting_and_goes_back(tab: Page) -> None:
+    submit(tab, "Bo")
+    expect(tab.locator("h1 bdi")).to_have_text("Bo")
+
+    tab.locator("main a").click()
+
+    expect(tab.locator("input[name=name]")).to_be_visible()
+
+
+def test_every_name_is_greeted_exactly(browser: Browser, site: Server) -> None:
+    with new_tab(browser, site) as tab:
+        for text, name in NAMES:
+            if "\n" in text:  # which a field of one line drops itself (HTML, "strip newlines")
+                continue
+            tab.goto("/")
+            submit(tab, text)
+
+            assert tab.locator("h1 bdi").text_content() == name, text
+
+
+def test_an_invalid_name_is_explained_and_kept(tab: Page) -> None:
+    for text in INVALID:
+        tab.goto("/")
+        submit(tab, text)
+
+        expect(tab.locator("[role=alert]")).to_be_visible()
+        assert tab.locator("input[name=name]").input_value() == text.replace("\0", "\ufffd")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_greetings_and_explanations_are_accessible_and_fit(
+    browser: Browser, site: Server, scheme: str, screen: dict[str, object]
+) -> None:
+    options = {"color_scheme": scheme, "reduced_motion": "reduce", **screen}
+    with new_tab(browser, site, **options) as tab:
+        for url in URLS:
+            tab.goto(url)
+
+            report = Axe().run(tab, options={"runOnly": RULES})
+
+            assert report.violations_count == 0, f"{url}: {report.generate_report()}"
+            assert tab.evaluate(OVERFLOW) == []
+
+
+def test_a_name_paints_nothing_outside_its_box(browser: Browser, site: Server) -> None:
+    with new_tab(browser, site, reduced_motion="reduce", **PHONE) as tab:
+        for name in SHOWN:
+            tab.goto(f"/user/{quote(name)}")
+            box = tab.locator("h1 bdi").bounding_box()
+            assert box
+
+            shown = around(tab, box["y"], box["y"] + box["height"])
+            tab.locator("h1 bdi").evaluate("name => { name.style.visibility = 'hidden' }")
+
+            assert around(tab, box["y"], box["y"] + box["height"]) == shown, name
+
+
+def around(tab: Page, top: float, bottom: float) -> list[bytes]:
+    """Return screenshots of what is above a stripe of the page, and below it."""
+    width, height = tab.evaluate(
+        "[document.documentElement.clientWidth, document.documentElement.scrollHeight]"
+    )
+    return [
+        tab.screenshot(full_page=True, clip={"x": 0, "y": y, "width": width, "height": tall})
+        for y, tall in ((0, int(top)), (int(bottom) + 1, height - int(bottom) - 1))
+    ]
+
+
+@pytest.mark.parametrize(("name", "direction"), [("محمد", "rtl"), ("Bo", "ltr")])
+def test_a_name_has_the_direction_of_its_script(
+    browser: Browser, site: Server, name: str, direction: str
+) -> None:
+    with new_tab(browser, site) as tab:
+        tab.goto(f"/user/{name}")
+
+        assert tab.locator("h1 bdi").evaluate("it => getComputedStyle(it).direction") == direction
+
+
+@pytest.mark.parametrize("preference", ["reduce", "no-preference"])
+def test_a_picture_moves_only_for_who_likes_motion(
+    browser: Browser, site: Server, preference: str
+) -> None:
+    with new_tab(browser, site, reduced_motion=preference) as tab:
+        tab.goto("/user/Bo")
+
+        moving = tab.evaluate("document.getAnimations().length > 0")
+
+    assert moving == (preference == "no-preference")
+
+
+def test_a_greeting_prints_on_one_sheet(browser: Browser, site: Server) -> None:
+    with new_tab(browser, site) as tab:
+        for name in SHOWN:
+            tab.goto(f"/user/{quote(name)}")
+
+            sheets = re.findall(rb"/Type\s*/Page\b", tab.pdf(format="A5"))
+
+            assert len(sheets) == 1, name

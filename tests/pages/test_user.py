@@ -1,0 +1,229 @@
+"""Names and greetings: whatever is typed into the form is greeted, or explained in the form."""
+
+from urllib.parse import quote, unquote_to_bytes
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import example, given
+from hypothesis import strategies as st
+from justhtml import JustHTML
+from werkzeug.test import TestResponse
+
+from blasto.app import create_app
+from blasto.names import InvalidNameError, normalize
+from blasto.picture import picture
+
+from tests.sitemap import attributes, parse
+
+CLIENT = create_app().test_client()
+
+# Each as typed and as greeted.
+NAMES = [
+    ("Bo", "Bo"),
+    ("  Ada \t Lovelace ", "Ada Lovelace"),
+    ("AC/DC", "AC/DC"),
+    ("Bo/", "Bo/"),
+    ("/", "/"),
+    (".", "."),
+    ("..", ".."),
+    ("../../etc/passwd", "../../etc/passwd"),
+    ("a/./b", "a/./b"),
+    ("a//b", "a//b"),
+    ("//evil.test", "//evil.test"),
+    ("\\\\evil.test", "\\\\evil.test"),
+    ("https://evil.test/", "https://evil.test/"),
+    ("a\r\nLocation: //evil.test", "a Location: //evil.test"),
+    ("?name=x&name=y#z", "?name=x&name=y#z"),
+    ("100 %", "100 %"),
+    ("%2e%2e%2f", "%2e%2e%2f"),
+    ("%ff", "%ff"),
+    ("+1 and ;", "+1 and ;"),
+    ("static", "static"),
+    ("{{ 7 * 7 }}", "{{ 7 * 7 }}"),
+    ("</bdi></h1><script>alert(1)</script>", "</bdi></h1><script>alert(1)</script>"),
+    ("\" onmouseover='x'", "\" onmouseover='x'"),
+    ("&lt;b&gt;", "&lt;b&gt;"),
+    ("e\u0301", "é"),
+    ("\u212b", "å".upper()),
+    ("محمد", "محمد"),
+    ("ゆき", "ゆき"),
+    ("👩\u200d👩\u200d👧\u200d👦", "👩\u200d👩\u200d👧\u200d👦"),
+    ("❤\ufe0f", "❤\ufe0f"),
+    ("می\u200cخواهم", "می\u200cخواهم"),
+    ("\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",) * 2,
+    ("\U0001f3f4\U000e0067", "\U0001f3f4"),
+    ("B\U000e0042o", "Bo"),
+    ("B\0o\x7f\x9b", "Bo"),
+    ("\ufeffB\u200bo\u00ad\u2060", "Bo"),
+    ("\u202egnp.exe\u2066", "gnp.exe"),
+    ("\u200d Bo \u200c\u200d", "Bo"),
+    ("\u0301", "\u0301"),
+    ("\u06dd\U000110bd1", "\u06dd\U000110bd1"),
+    ("\ufffd", "\ufffd"),
+    ("\U0010ffff", "\U0010ffff"),
+    ("x" * 80, "x" * 80),
+    ("😀" * 80, "😀" * 80),
+    ("e\u0301" * 80, "é" * 80),
+]
+INVALID = [
+    "",
+    " ",
+    "\u3000\u2028",
+    "\0\x1b",
+    "\u200d",
+    "\u202e\u202c",
+    "\ufe0f",
+    "\u3164",
+    "\u2800",
+    "\u034f\u115f",
+    "\U000e0041",
+    "x" * 81,
+    "ゆ" * 800,  # as much as the field takes
+    "👩\u200d👩\u200d👧\u200d👦" * 12,
+]
+
+
+def submit(text: str) -> TestResponse:
+    """Submit the form."""
+    url = f"/user?name={quote(text, safe='')}"
+    return CLIENT.get(url, follow_redirects=True)
+
+
+def skeleton(page: JustHTML) -> list[tuple[str, list[str]]]:
+    """Return every element with the names of its attributes."""
+    return [(element.name, list(element.attrs)) for element in page.query("*")]
+
+
+GREETING = skeleton(parse(submit("Bo").text))
+EXPLANATION = skeleton(parse(submit("").text))
+
+
+@pytest.mark.parametrize(("text", "name"), NAMES)
+def test_a_name_is_greeted(text: str, name: str) -> None:
+    response = submit(text)
+
+    page = parse(response.text)
+    (heading,) = page.query("h1 bdi")
+    assert response.status_code == 200
+    assert heading.to_text(strip=False) == name
+    assert name in page.query("title")[0].to_text(strip=False)
+
+
+@pytest.mark.parametrize("text", INVALID)
+def test_an_invalid_name_is_explained_in_the_form(text: str) -> None:
+    response = submit(text)
+
+    page = parse(response.text)
+    (field,), (alert,) = page.query("input"), page.query("[role=alert]")
+    assert response.status_code == 400
+    assert response.headers["Cache-Control"] == "no-store"
+    assert field.attrs["value"] == text.replace("\0", "\ufffd")  # as HTML parsers read it
+    assert field.attrs["aria-invalid"] == "true"
+    assert alert.attrs["id"] in (field.attrs["aria-describedby"] or "").split()
+    with pytest.raises(InvalidNameError, match=alert.to_text()):
+        normalize(text)
+
+
+@given(st.text(max_size=90))
+@example("A\u030a\U000e0001\u0323")
+@example("\U0001f3f4\u200b\U000e0067")
+def test_any_text_is_greeted_or_explained_and_adds_no_markup(text: str) -> None:
+    response = submit(text)
+
+    page = parse(response.text)
+    assert len(response.history) <= 1
+    if response.status_code == 200:
+        name = normalize(text)
+        assert page.query("h1 bdi")[0].to_text(strip=False) == name
+        assert normalize(name) == name
+        assert [element for element in skeleton(page) if element[0] != "bdi"] == [
+            element for element in GREETING if element[0] != "bdi"
+        ]
+    else:
+        assert response.status_code == 400
+        assert attributes(page, "input", "value") == [text.replace("\0", "\ufffd")]
+        assert skeleton(page) == EXPLANATION
+
+
+@given(st.binary(max_size=40))
+def test_any_path_is_answered_within_one_redirect(rest: bytes) -> None:
+    response = CLIENT.get("/", environ_overrides={"PATH_INFO": f"/user/{rest.decode('latin-1')}"})
+    if response.status_code == 301:
+        assert response.location.startswith("/user")
+        response = CLIENT.get(response.location)
+
+    assert response.status_code in {200, 400}
+
+
+@pytest.mark.parametrize(
+    ("url", "canonical"),
+    [
+        ("/user/Bo/", "/user/Bo"),
+        ("/user/%20Bo", "/user/Bo"),
+        ("/user/Bo%00", "/user/Bo"),
+        ("/user/e%CC%81", "/user/%C3%A9"),
+        ("/user?name=Bo", "/user/Bo"),
+        ("/user?name=AC%2FDC", "/user/AC/DC"),
+        ("/user/Bo?name=Ann", None),
+        ("/user/AC%2FDC", None),
+        ("/user/AC/DC/", "/user/AC/DC"),
+        ("/user/.", "/user?name=."),
+        ("/user/..", "/user?name=.."),
+        ("/user?name=..", None),
+        ("/user//evil.test", "/user?name=/evil.test"),
+        ("/user/%5Cevil.test", None),
+        ("/user?name=%5C%5Cevil.test", "/user/%5C%5Cevil.test"),
+        ("/user?name=a%0D%0ALocation:%20x", "/user/a%20Location:%20x"),
+    ],
+)
+def test_a_name_has_one_url(client: FlaskClient, url: str, canonical: str | None) -> None:
+    response = client.get(url)
+
+    assert response.location == canonical
+    assert response.status_code == (301 if canonical else 200)
+
+
+@given(st.text())
+def test_redirects_stay_on_the_site(text: str) -> None:
+    response = CLIENT.get(f"/user?name={quote(text, safe='')}")
+
+    assert (response.location or "/user").startswith("/user")
+    assert b"\n" not in unquote_to_bytes(response.location or "")
+
+
+def test_a_site_below_a_prefix_greets_at_its_own_urls(client: FlaskClient) -> None:
+    response = client.get("/user/Bo", environ_overrides={"SCRIPT_NAME": "/below"})
+
+    page = parse(response.text)
+    assert response.status_code == 200
+    assert attributes(page, "link[rel=canonical]", "href") == ["http://localhost/below/user/Bo"]
+    assert set(attributes(page, "a", "href")) == {"#main", "/below/"}
+
+
+def test_the_canonical_url_of_a_name_in_the_query_has_the_query(client: FlaskClient) -> None:
+    page = parse(client.get("/user?name=..").text)
+
+    assert attributes(page, "link[rel=canonical]", "href") == ["http://localhost/user?name=.."]
+
+
+def test_greetings_ask_not_to_be_indexed(client: FlaskClient) -> None:
+    page = parse(client.get("/user/Bo").text)
+
+    assert attributes(page, "meta[name=robots]", "content") == ["noindex"]
+
+
+def test_a_picture_belongs_to_its_name() -> None:
+    names = ("Bo", "Bob", "bo", "Ann", "ゆき")
+
+    assert len({picture(name) for name in names}) == len(names)
+    assert picture("Bo") == picture("Bo")
+
+
+def test_a_picture_is_three_stars_within_its_frame() -> None:
+    for number in range(100):
+        page = parse(picture(f"Name {number}"))
+
+        stars = attributes(page, "svg > polygon", "points")
+        numbers = [float(part) for star in stars for part in star.replace(",", " ").split()]
+        assert len(stars) == 3
+        assert max(map(abs, numbers)) <= 100

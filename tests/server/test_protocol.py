@@ -1,0 +1,184 @@
+"""Requests on the wire: what is malformed is rejected, what is spoofed has no effect."""
+
+import re
+import shlex
+from contextlib import suppress
+
+import pytest
+
+from tests.processes import Response, Server, until
+
+pytestmark = pytest.mark.server
+
+REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
+HTTPS = {"X-Forwarded-Proto": "https"}
+SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n"
+
+
+def exchange(server: Server, request: str) -> bytes:
+    """Send a text and return what comes until the server closes the connection."""
+    received = b""
+    with server.connect() as connection, suppress(ConnectionResetError):
+        with suppress(BrokenPipeError):  # it may close before it has read everything
+            connection.sendall(request.encode("latin-1"))
+        while data := connection.recv(65_536):
+            received += data
+    return received
+
+
+MALFORMED = {
+    "no version": ("GET /\r\nHost: a\r\n\r\n", 400),
+    "method in lower case": ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "raw line feed in the target": ("GET /a\nb HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "bytes beyond ASCII in the target": ("GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "two hosts": ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    "line feed for the end of a line": ("GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
+    "folded header": ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", 400),
+    "space before a colon": ("GET / HTTP/1.1\r\nHost: a\r\nA : b\r\n\r\n", 400),
+    "two lengths": (
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+        400,
+    ),
+    "length and chunks": (
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400,
+    ),
+    "unknown coding": ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501),
+    "long target": (f"GET /{'a' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    "long header": (f"GET / HTTP/1.1\r\nHost: a\r\nA: {'a' * 9000}\r\n\r\n", 431),
+    "many headers": ("GET / HTTP/1.1\r\nHost: a\r\n" + "A: b\r\n" * 200 + "\r\n", 431),
+}
+
+
+@pytest.mark.parametrize(("malformed", "status"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_request_is_rejected_and_nothing_behind_it_served(
+    dyno: Server, malformed: str, status: int
+) -> None:
+    received = exchange(dyno, malformed + SMUGGLED)
+
+    assert re.findall(rb"^HTTP/1.1 (\d+)", received, re.MULTILINE) == [str(status).encode()]
+    assert "/smuggled" not in dyno.output
+
+
+def test_a_form_field_of_any_text_fits_into_a_url(dyno: Server) -> None:
+    target = f"/?name={'%E3%82%86' * 800}"
+
+    assert dyno.get(target, headers=HTTPS).status == 200
+
+
+@pytest.mark.parametrize(
+    "spoofed",
+    [
+        {"X-Forwarded-Host": "evil.test"},
+        {"X-Forwarded-Prefix": "/evil"},
+        {"X-Forwarded-For": "192.0.2.1"},
+        {"Script-Name": "/evil"},
+        {"SCRIPT_NAME": "/evil"},
+        {"X-Original-Url": "/evil"},
+        {"X-HTTP-Method-Override": "DELETE"},
+        {"Forwarded": "host=evil.test"},
+    ],
+)
+def test_a_spoofed_header_has_no_effect(dyno: Server, spoofed: dict[str, str]) -> None:
+    def redirect(headers: dict[str, str]) -> Response:
+        return dyno.get(headers={"Host": "site.test", "X-Forwarded-Proto": "http", **headers})
+
+    assert redirect(spoofed).header("Location") == redirect({}).header("Location")
+    assert redirect({}).header("Location") == "https://site.test/"
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/no/page", "/sleep?seconds=0", "//evil.test", "/a%0d%0ab"]
+)
+def test_plain_http_in_front_of_the_router_is_redirected_to_the_same_url(
+    dyno: Server, target: str
+) -> None:
+    plain = dyno.get(target, headers={"Host": "site.test", "X-Forwarded-Proto": "http"})
+    secure = dyno.get(target, headers={"Host": "site.test", **HTTPS})
+
+    assert plain.status == 301
+    assert (plain.header("Location") or "").startswith("https://site.test/")
+    assert plain.header("Strict-Transport-Security") is None
+    assert secure.status in {200, 404}
+    assert secure.header("Strict-Transport-Security")
+
+
+def logged(server: Server, text: str) -> list[dict[str, str]]:
+    """Return the fields of the log lines that hold a text, once there is one."""
+
+    def lines() -> list[str]:
+        return [line for line in server.lines if text in line and line.startswith("method=")]
+
+    until(lines, 5)
+    # A shell's quotes are logfmt's, for what is tested here.
+    return [dict(field.split("=", 1) for field in shlex.split(line)) for line in lines()]
+
+
+def test_a_request_is_one_line_in_the_log(dyno: Server) -> None:
+    dyno.get("/no/line?a=b", headers={"X-Request-ID": REQUEST_ID, **HTTPS})
+
+    (fields,) = logged(dyno, "/no/line")
+    assert re.fullmatch(r"\d+", fields.pop("bytes"))
+    assert re.fullmatch(r"\d+\.\dms", fields.pop("duration"))
+    assert fields == {
+        "method": "GET",
+        "path": "/no/line?a=b",
+        "status": "404",
+        "request_id": REQUEST_ID,
+    }
+
+
+def test_a_rejected_request_is_logged_with_its_id(dyno: Server) -> None:
+    exchange(
+        dyno,
+        f"GET /no/coding HTTP/1.1\r\nHost: a\r\nX-Request-Id: {REQUEST_ID}\r\n"
+        "Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    )
+
+    (fields,) = logged(dyno, "/no/coding")
+    assert (fields["status"], fields["request_id"]) == ("400", REQUEST_ID)
+
+
+@pytest.mark.parametrize(
+    ("target", "request_id"),
+    [
+        ("/forged/1%0amethod=GET%20path=/", REQUEST_ID),
+        ('/forged/2"status=500', REQUEST_ID),
+        ('/forged/3\\"status=500', REQUEST_ID),
+        ("/forged/4", 'a" status=500 b="'),
+        ("/forged/5", "a\tstatus=500"),
+        ("/forged/6", "\xa0\x85status=500"),
+    ],
+)
+def test_a_client_can_forge_no_line_and_no_field(
+    dyno: Server, target: str, request_id: str
+) -> None:
+    dyno.get(target, headers={"X-Request-ID": request_id, **HTTPS})
+
+    (fields,) = logged(dyno, target[:9])
+    assert list(fields) == ["method", "path", "status", "bytes", "duration", "request_id"]
+    assert fields["status"] == "404"
+
+
+def test_an_error_is_logged_once_under_the_id_on_its_page(dyno: Server) -> None:
+    page = dyno.get("/fail?text=reason", headers=HTTPS)
+
+    request_id = page.text.rpartition(">")[2]
+    until(lambda: f"request_id={request_id}" in dyno.output, 5)
+    (event,) = [line for line in dyno.lines if line.startswith("level=") and request_id in line]
+    assert page.status == 500
+    assert event.startswith('level=error message="Exception on /fail [GET]"')
+    assert dyno.lines.count("    ValueError: reason") == 1
+    (fields,) = logged(dyno, "/fail")
+    assert fields["request_id"] == request_id
+
+
+def test_a_body_that_is_not_read_does_not_disturb_the_next_request(dyno: Server) -> None:
+    body = SMUGGLED
+    post = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    received = exchange(dyno, post + last)
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"405", b"200"]
+    assert "/smuggled" not in dyno.output

@@ -1,0 +1,95 @@
+"""Starting the site: every documented command, and what is wrong when it cannot start."""
+
+import shutil
+import socket
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Server, free_port, procfile, until
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the site to change."""
+    shutil.copytree(PACKAGE, tmp_path / PACKAGE.name)
+    shutil.copy(ROOT / ".flaskenv", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "flask run --port {port}",
+        f"{sys.executable} -m blasto --port {{port}}",
+        f"{PROCFILE_COMMAND} --bind 127.0.0.1:{{port}}",
+    ],
+)
+def test_every_documented_command_serves_the_site(command: str) -> None:
+    port = free_port()
+
+    with Server(command.format(port=port), port) as server:
+        assert server.get().status == 200
+
+
+def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
+    hosts = ["127.0.0.1", *(["::1"] if socket.has_dualstack_ipv6() else [])]
+    for host in hosts:
+        connection = HTTPConnection(host, site.port, timeout=5)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
+def test_in_debug_mode_a_change_is_served_after_a_reload(copy: Path) -> None:
+    port = free_port()
+    with Server(f"flask run --debug --port {port}", port, copy) as server:
+        with (copy / "blasto" / "__init__.py").open("a") as file:
+            file.write("\nAPP.add_url_rule('/specimen', 'specimen', lambda: 'reloaded')\n")
+
+        until(lambda: server.responds() and server.get("/specimen").text == "reloaded", 10)
+
+
+@pytest.mark.parametrize("command", ["gunicorn", "flask run", "flask run --debug"])
+@pytest.mark.parametrize(
+    ("variable", "value", "advice"),
+    [
+        *(("FLASK_HTTPS_ONLY", value, "1 or 0") for value in ("False", "maybe")),
+        *(("FLASK_TRUSTED_HOSTS", value, "host names") for value in ("https://a.test", "*")),
+    ],
+)
+def test_an_invalid_setting_ends_the_start_and_is_named(
+    command: str, variable: str, value: str, advice: str
+) -> None:
+    port = free_port()
+    if command == "gunicorn":
+        server = procfile(**{variable: value})
+    else:
+        server = Server(f"{command} --port {port}", port, **{variable: value})
+
+    assert server.wait() != 0
+    assert f"{variable} must be {advice}" in server.output
+    if command != "gunicorn":  # which prints where it happened as well
+        assert "Traceback" not in server.output
+
+
+def test_a_site_that_cannot_be_imported_ends_the_start(copy: Path) -> None:
+    (copy / "blasto" / "__init__.py").write_text("import no_such_module")
+
+    server = procfile(copy)
+
+    assert server.wait() != 0
+    assert "No module named 'no_such_module'" in server.output
+
+
+def test_a_busy_port_ends_the_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        server = procfile(PORT=str(port))
+
+        assert server.wait() != 0
+    assert str(port) in server.output
