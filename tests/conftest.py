@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from blasto.app import create_app
 
-from tests.processes import Server, procfile
+from tests.processes import HEROKU, Server, procfile
 
 
 def require_program(program: str, package: str) -> str:
@@ -35,6 +35,20 @@ def app() -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client(use_cookies=False)
+
+
+@pytest.fixture(scope="module")
+def dyno() -> Iterator[Server]:
+    """The specimen application, as Heroku runs it."""
+    with procfile(app="tests.specimen:make_app()", **HEROKU) as server:
+        yield server
+
+
+@pytest.fixture
+def new_dyno() -> Iterator[Server]:
+    """One that a test may kill."""
+    with procfile(app="tests.specimen:make_app()", **HEROKU) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """Finds the pages of an application in its URL map, so that each is held to every promise."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask, template_rendered
+from jinja2 import Template
 from justhtml import JustHTML
 
 
@@ -20,21 +21,22 @@ class Page(NamedTuple):
 def find_pages(app: Flask) -> list[Page]:
     """Return every route without arguments that answers a GET with HTML, or with an error."""
     client = app.test_client(use_cookies=False)
+    templates: list[str] = []
+
+    def note(_app: Flask, template: Template, **_: Any) -> None:
+        templates.append(f" in {template.name}")
+
     pages = []
     for rule in app.url_map.iter_rules():
         if rule.arguments or "GET" not in (rule.methods or ()):
             continue
-        templates: list[str] = []
-        with template_rendered.connected_to(
-            lambda _app, template, **_: templates.append(template.name), app
-        ):
+        templates.clear()
+        with template_rendered.connected_to(note, app):
             response = client.get(rule.rule, buffered=True)
-        if response.status_code >= 500 or (response.status, response.mimetype) == (
-            "200 OK",
-            "text/html",
-        ):
-            where = f"{rule.endpoint.rpartition('.')[2]}()"
-            pages.append(Page(rule.rule, " in ".join([where, *templates[:1]])))
+        is_page = response.status_code == 200 and response.mimetype == "text/html"
+        if is_page or response.status_code >= 500:
+            source = f"{rule.endpoint.rpartition('.')[2]}(){''.join(templates[:1])}"
+            pages.append(Page(rule.rule, source))
     return pages
 
 
@@ -45,9 +47,8 @@ def parse(html: str) -> JustHTML:
 
 def attributes(document: JustHTML, selector: str, name: str) -> list[str]:
     """Return the values that an attribute has in the elements of a selector."""
-    return [
-        element.attrs[name] or "" for element in document.query(selector) if name in element.attrs
-    ]
+    elements = [element.attrs or {} for element in document.query(selector)]
+    return [attrs[name] or "" for attrs in elements if name in attrs]
 
 
 def links(document: JustHTML, url: str) -> list[str]:

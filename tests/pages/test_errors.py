@@ -45,7 +45,7 @@ def test_routing_errors_have_the_page_too(
 
 
 def test_an_exception_is_a_500_without_its_message(app: Flask) -> None:
-    app.add_url_rule("/specimen", "specimen", lambda: {}["a secret"])
+    app.add_url_rule("/specimen", "specimen", lambda: str(int("a secret")))
 
     response = app.test_client().get("/specimen")
 

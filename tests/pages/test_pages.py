@@ -48,13 +48,18 @@ def test_it_has_one_headline(page: Page, document: JustHTML) -> None:
     one(page, "<h1>", [heading.to_text() for heading in document.query("h1")])
 
 
+def titles(document: JustHTML) -> list[str]:
+    return [title.to_text() for title in document.query("head title")]
+
+
+def descriptions(document: JustHTML) -> list[str]:
+    return attributes(document, "meta[name=description]", "content")
+
+
 def test_its_title_and_description_are_its_own(
     page: Page, document: JustHTML, client: FlaskClient
 ) -> None:
-    for what, find in {
-        "title": lambda html: [title.to_text() for title in html.query("head title")],
-        "description": lambda html: attributes(html, "meta[name=description]", "content"),
-    }.items():
+    for what, find in {"title": titles, "description": descriptions}.items():
         value = one(page, what, find(document), f"{{% set {what} = … %}} in its template")
         for other in PAGES:
             if other != page:

@@ -1,25 +1,12 @@
-"""An application of the tests' own: `serving` has to serve any site."""
+"""The specimen application in process, with one static file."""
 
 from pathlib import Path
 
 import pytest
 from flask import Flask, url_for
 from flask.testing import FlaskClient
-from jinja2 import DictLoader
 
-from blasto import serving
-from blasto.serving import cache_publicly
-
-
-def make_app(static: Path | None = None, **config: object) -> Flask:
-    """Return an application with a public page, a private one, and any static files."""
-    app = Flask("specimen", static_folder=static and str(static), static_url_path="/static")
-    app.config.from_mapping(config)
-    app.jinja_loader = DictLoader({"error.html": "{{ error.code }} {{ request_id() }}"})
-    app.add_url_rule("/public", "public", cache_publicly(seconds=60)(lambda: "public " * 100))
-    app.add_url_rule("/private", "private", lambda: "private " * 100)
-    serving.init_app(app)
-    return app
+from tests.specimen import make_app
 
 
 @pytest.fixture
@@ -35,6 +22,6 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def versioned(app: Flask) -> str:
-    """The versioned URL of a static file."""
+    """The versioned URL of the static file."""
     with app.test_request_context():
         return url_for("static", filename="text.txt")

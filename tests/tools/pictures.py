@@ -1,25 +1,20 @@
-"""Make the site's pictures from the running site: `python -m tests.pictures`.
+"""Draws the icons, the social preview image and the screenshots of the README.
 
-Icons and the picture for shared links go to the static files, screenshots to .github.
+`python -m tests.tools.pictures` takes them from the running site.
 """
 
 import struct
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from tests.conftest import need
-from tests.processes import ROOT, Process, free_port
+from blasto.picture import picture
+from blasto.startproject import XMLNS
+
+from tests.conftest import require_program
+from tests.processes import ROOT, Server, free_port
 
 STATIC = ROOT / "blasto" / "static"
 SCREEN = ViewportSize(width=1280, height=800)
-
-
-def svg(page: Page) -> str:
-    """Return the picture of the site's own name, as a file."""
-    mark: str = page.locator("main > svg").evaluate("mark => mark.outerHTML")
-    return mark.replace(
-        'aria-hidden="true"', 'xmlns="http://www.w3.org/2000/svg" stroke-linejoin="round"'
-    )
 
 
 def png(page: Page, body: str, width: int, height: int, *, transparent: bool = False) -> bytes:
@@ -46,9 +41,11 @@ def ico(image: bytes, size: int) -> bytes:
 def main() -> None:
     port = free_port()
     with (
-        Process(f"flask run --port {port}", port),
+        Server(f"flask run --port {port}", port),
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=need("chromium", "chromium")) as browser,
+        playwright.chromium.launch(
+            executable_path=require_program("chromium", "chromium")
+        ) as browser,
         browser.new_context(reduced_motion="reduce", viewport=SCREEN) as context,
         context.new_page() as page,
     ):
@@ -59,8 +56,7 @@ def main() -> None:
         page.goto(f"http://127.0.0.1:{port}/user/Ada Lovelace")
         page.screenshot(path=ROOT / ".github" / "user.png")
 
-        page.goto(f"http://127.0.0.1:{port}/user/Blasto")
-        mark = svg(page)
+        mark = picture("Blasto").replace('aria-hidden="true"', XMLNS)
         page.goto("about:blank")  # to leave the site's content security policy
         (STATIC / "icon.svg").write_text(f"{mark}\n")
         (STATIC / "icon.png").write_bytes(png(page, mark, 180, 180))
