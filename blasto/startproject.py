@@ -21,9 +21,11 @@ README_SECTIONS = ("Run", "Test", "Deploy", "Add a page", "Configure", "Operate"
 XMLNS = 'xmlns="http://www.w3.org/2000/svg"'  # which a file needs, and an element in a page not
 
 # What is about this project itself, and the lines that name it.
-LEFT_OUT = ("LICENSE", ".github/*.png", "*/startproject.py", "tests/README.md")
+LEFT_OUT = ("LICENSE", ".coveragerc", ".github/*.png", "*/startproject.py", "tests/README.md")
 LEFT_OUT_DIRECTORIES = ("tests/project", "tests/tools")
-LINES_LEFT_OUT = re.compile(r"^.*(startproject|tests[./](?:project|tools)).*\n", re.MULTILINE)
+LINES_LEFT_OUT = re.compile(
+    r"^.*(startproject|tests[./](?:project|tools)|--cov|PYTEST_ADDOPTS).*\n", re.MULTILINE
+)
 PLACEHOLDERS = {
     r'(title = .* else ")[^"]*': r"\1Replace this title",
     r'(description = ")[^"]*': r"\1Replace this description, which search results show.",

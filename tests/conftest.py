@@ -40,14 +40,14 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture(scope="module")
 def dyno() -> Iterator[Server]:
     """The specimen application, as Heroku runs it."""
-    with procfile(app="tests.specimen:make_app()", **HEROKU) as server:
+    with procfile(app="tests.serving.conftest:make_app()", **HEROKU) as server:
         yield server
 
 
 @pytest.fixture
 def new_dyno() -> Iterator[Server]:
     """One that a test may kill."""
-    with procfile(app="tests.specimen:make_app()", **HEROKU) as server:
+    with procfile(app="tests.serving.conftest:make_app()", **HEROKU) as server:
         yield server
 
 

@@ -4,8 +4,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask, template_rendered
+from html5lib import HTMLParser
 from jinja2 import Template
-from justhtml import JustHTML
+
+LINKED = ("stylesheet", "icon", "apple-touch-icon", "manifest", "preload", "next", "prev")
 
 
 class Page(NamedTuple):
@@ -40,22 +42,31 @@ def find_pages(app: Flask) -> list[Page]:
     return pages
 
 
-def parse(html: str) -> JustHTML:
-    """Return a document, with its errors by the rules of the HTML standard."""
-    return JustHTML(html, collect_errors=True, sanitize=False)
+class Document:
+    """A parsed page, and where it is not valid HTML. Paths are those of ElementTree."""
 
+    def __init__(self, html: str) -> None:
+        parser = HTMLParser(namespaceHTMLElements=False)
+        self.root = parser.parse(html)
+        self.errors = [f"{code} in line {line}" for (line, _), code, _ in parser.errors]
 
-def attributes(document: JustHTML, selector: str, name: str) -> list[str]:
-    """Return the values that an attribute has in the elements of a selector."""
-    elements = [element.attrs or {} for element in document.query(selector)]
-    return [attrs[name] or "" for attrs in elements if name in attrs]
+    def texts(self, path: str) -> list[str]:
+        """Return the text of each element."""
+        return ["".join(element.itertext()) for element in self.root.findall(f".//{path}")]
 
+    def attributes(self, path: str, name: str) -> list[str]:
+        """Return the value of an attribute in each element that has it."""
+        elements = self.root.findall(f".//{path}")
+        return [element.attrib[name] for element in elements if name in element.attrib]
 
-def links(document: JustHTML, url: str) -> list[str]:
-    """Return the URLs on the same site that a page links to or loads, with their fragments."""
-    found = [
-        *attributes(document, "a, link:not([rel=canonical])", "href"),
-        *attributes(document, "img, script, source, video, audio, iframe", "src"),
-    ]
-    joined = [urljoin(f"//site{url}", link) for link in found]
-    return [link.removeprefix("//site") for link in joined if urlsplit(link)[:2] == ("", "site")]
+    def links(self, url: str) -> list[str]:
+        """Return the URLs on the same site that the page at `url` links to or loads."""
+        found = [
+            *self.attributes("a", "href"),
+            *(link for rel in LINKED for link in self.attributes(f"link[@rel='{rel}']", "href")),
+            *self.attributes("*", "src"),
+        ]
+        joined = [urljoin(f"//site{url}", link) for link in found]
+        return [
+            link.removeprefix("//site") for link in joined if urlsplit(link)[:2] == ("", "site")
+        ]

@@ -1,16 +1,17 @@
-"""Every page of the site, whoever added it, keeps these promises."""
+"""Every page of the site, whoever added it, keeps these promises; error pages keep theirs."""
 
 from collections import Counter
 from urllib.parse import urldefrag
+from uuid import UUID
 
 import pytest
-from flask import Flask
+from flask import Flask, abort
 from flask.testing import FlaskClient
-from justhtml import JustHTML
+from werkzeug.exceptions import default_exceptions
 
 from blasto.app import create_app
 
-from tests.sitemap import Page, attributes, find_pages, links, parse
+from tests.sitemap import Document, Page, find_pages
 
 PAGES = find_pages(create_app())
 
@@ -22,10 +23,10 @@ def page(request: pytest.FixtureRequest) -> Page:
 
 
 @pytest.fixture
-def document(page: Page, client: FlaskClient) -> JustHTML:
+def document(page: Page, client: FlaskClient) -> Document:
     response = client.get(page.url)
     assert response.status_code == 200, f"{page} fails with {response.status}: see the log"
-    return parse(response.text)
+    return Document(response.text)
 
 
 def one(page: Page, what: str, values: list[str], where: str = "its template") -> str:
@@ -35,60 +36,59 @@ def one(page: Page, what: str, values: list[str], where: str = "its template") -
     return values[0]
 
 
-def test_the_markup_is_valid(page: Page, document: JustHTML) -> None:
-    errors = [f"{error.code} in line {error.line} of the page" for error in document.errors]
-    ids = Counter(attributes(document, "[id]", "id"))
+def test_the_markup_is_valid(page: Page, document: Document) -> None:
+    ids = Counter(document.attributes("*", "id"))
 
-    assert not errors, f"{page} is not valid HTML: {'; '.join(errors)}"
+    assert not document.errors, f"{page} is not valid HTML: {'; '.join(document.errors)}"
     repeated = [name for name, count in ids.items() if count > 1]
     assert not repeated, f"{page} has more than one element with the id {repeated}"
 
 
-def test_it_has_one_headline(page: Page, document: JustHTML) -> None:
-    one(page, "<h1>", [heading.to_text() for heading in document.query("h1")])
+def test_it_has_one_headline(page: Page, document: Document) -> None:
+    one(page, "<h1>", document.texts("h1"))
 
 
-def titles(document: JustHTML) -> list[str]:
-    return [title.to_text() for title in document.query("head title")]
+def titles(document: Document) -> list[str]:
+    return document.texts("head/title")
 
 
-def descriptions(document: JustHTML) -> list[str]:
-    return attributes(document, "meta[name=description]", "content")
+def descriptions(document: Document) -> list[str]:
+    return document.attributes("meta[@name='description']", "content")
 
 
 def test_its_title_and_description_are_its_own(
-    page: Page, document: JustHTML, client: FlaskClient
+    page: Page, document: Document, client: FlaskClient
 ) -> None:
     for what, find in {"title": titles, "description": descriptions}.items():
         value = one(page, what, find(document), f"{{% set {what} = … %}} in its template")
         for other in PAGES:
             if other != page:
-                assert value not in find(parse(client.get(other.url).text)), (
+                assert value not in find(Document(client.get(other.url).text)), (
                     f"{page} has the {what} of {other}: set its own in its template"
                 )
 
 
-def test_its_title_is_more_than_the_name_of_the_site(page: Page, document: JustHTML) -> None:
-    title = document.query("head title")[0].to_text(strip=False)
+def test_its_title_is_more_than_the_name_of_the_site(page: Page, document: Document) -> None:
+    title = "".join(titles(document))
 
     assert title.strip(" –-|·:").strip() == title.strip(), (
         f"{page} has no title of its own: set it with {{% set title = … %}} in its template"
     )
 
 
-def test_its_canonical_url_is_its_own(page: Page, document: JustHTML) -> None:
-    url = one(page, "canonical link", attributes(document, "link[rel=canonical]", "href"))
+def test_its_canonical_url_is_its_own(page: Page, document: Document) -> None:
+    url = one(page, "canonical link", document.attributes("link[@rel='canonical']", "href"))
 
     assert url == f"http://localhost{page.url}", f"{page} has the canonical URL {url}"
 
 
-def test_its_links_lead_somewhere(page: Page, document: JustHTML, client: FlaskClient) -> None:
-    for link in links(document, page.url):
+def test_its_links_lead_somewhere(page: Page, document: Document, client: FlaskClient) -> None:
+    for link in document.links(page.url):
         url, fragment = urldefrag(link)
         response = client.get(url, follow_redirects=True, buffered=True)
         assert response.status_code < 400, f"{page} links to {link}, which is {response.status}"
         if fragment and response.mimetype == "text/html":
-            ids = attributes(parse(response.text), "[id]", "id")
+            ids = Document(response.text).attributes("*", "id")
             assert fragment in ids, f"{page} links to {link}, but {url} has no such id"
 
 
@@ -99,7 +99,7 @@ def test_the_index_page_leads_to_it(page: Page, client: FlaskClient) -> None:
         reached.add(url)
         response = client.get(url, follow_redirects=True, buffered=True)
         if response.mimetype == "text/html" and url in {"/", *(page.url for page in PAGES)}:
-            waiting |= {urldefrag(link)[0] for link in links(parse(response.text), url)} - reached
+            waiting |= {urldefrag(link)[0] for link in Document(response.text).links(url)} - reached
 
     assert page.url in reached, (
         f"No chain of links leads from / to {page}: add a link, such as in <nav> of base.html"
@@ -150,3 +150,82 @@ def test_if_any_cache_may_store_it_it_is_compressed_and_revalidated(
 
     assert response.headers["Content-Encoding"] == "gzip"
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("status", default_exceptions)
+def test_an_error_page_says_what_to_do(app: Flask, status: int) -> None:
+    app.add_url_rule("/specimen", "specimen", lambda: abort(status))
+    client = app.test_client()
+
+    response = client.get("/specimen")
+
+    page, index = Document(response.text), Document(client.get("/").text)
+    assert response.status_code == status
+    assert response.content_type == "text/html; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert not page.errors
+    assert len(page.texts("h1")) == 1
+    assert str(status) in page.texts("main")[0]
+    assert "/" in page.attributes("main//a", "href")
+    assert page.attributes("link[@rel='stylesheet']", "href")
+    assert page.root.attrib == index.root.attrib
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status"), [("GET", "/no/page", 404), ("POST", "/", 405)]
+)
+def test_routing_errors_have_the_page_too(
+    client: FlaskClient, method: str, url: str, status: int
+) -> None:
+    response = client.open(url, method=method)
+
+    assert response.status_code == status
+    assert len(Document(response.text).texts("h1")) == 1
+
+
+def test_an_exception_is_a_500_without_its_message(app: Flask) -> None:
+    app.add_url_rule("/specimen", "specimen", lambda: str(int("a secret")))
+
+    response = app.test_client().get("/specimen")
+
+    assert response.status_code == 500
+    assert "secret" not in response.text
+
+
+def test_a_description_of_the_view_is_shown_and_escaped(app: Flask) -> None:
+    app.add_url_rule("/specimen", "specimen", lambda: abort(404, "<b>Sold out</b>"))
+
+    response = app.test_client().get("/specimen")
+
+    assert "&lt;b&gt;Sold out&lt;/b&gt;" in response.text
+
+
+@pytest.mark.parametrize("sent", [None, "not an ID", "x" * 300])
+def test_an_error_page_shows_a_new_request_id_without_one_from_the_router(
+    client: FlaskClient, sent: str | None
+) -> None:
+    page = Document(client.get("/no/page", headers={"X-Request-ID": sent} if sent else {}).text)
+
+    assert UUID(page.texts("code")[0]).version == 4
+
+
+def test_an_error_page_shows_the_request_id_of_the_router(client: FlaskClient) -> None:
+    sent = "01234567-89ab-cdef-0123-456789abcdef"
+
+    page = Document(client.get("/no/page", headers={"X-Request-ID": sent}).text)
+
+    assert page.texts("code")[0] == sent
+
+
+def test_an_untrusted_host_gets_no_link_to_itself() -> None:
+    client = create_app({"TRUSTED_HOSTS": ["site.test"]}).test_client()
+
+    for _ in range(2):  # the second time, the page is in the cache
+        trusted = client.get("/", base_url="http://SITE.test")
+        response = client.get("/", base_url="http://evil.test")
+
+    assert trusted.status_code == 200
+    assert response.status_code == 400
+    assert response.mimetype == "text/plain"
+    assert "evil.test" not in response.text
+    assert response.headers["Cache-Control"] == "no-store"

@@ -64,7 +64,7 @@ def test_a_deployment_behind_the_router_loses_no_request(
     nginx = router(dyno)
     with visits(nginx.port) as results:
         for _ in range(2):
-            with procfile(app="tests.specimen:make_app()", **HEROKU) as release:
+            with procfile(app="tests.serving.conftest:make_app()", **HEROKU) as release:
                 router(release)
                 sleep(0.5)
                 router(dyno)  # before the release is stopped

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from blasto.serving.responses import MAX_IN_MEMORY
 
-from tests.specimen import make_app
+from tests.serving.conftest import make_app
 
 
 def url_of(app: Flask, filename: str) -> str:

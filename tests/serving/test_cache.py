@@ -13,7 +13,7 @@ from werkzeug.test import Client
 from blasto.serving import cache
 from blasto.serving.cache import Cache
 
-from tests.specimen import make_app
+from tests.serving.conftest import make_app
 
 PUBLIC = ("Cache-Control", "public, max-age=60")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.specimen import make_app
+from tests.serving.conftest import make_app
 
 REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 
