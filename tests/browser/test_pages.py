@@ -44,7 +44,7 @@ def test_it_is_accessible_and_fits_and_loads(
 ) -> None:
     options = {"color_scheme": scheme, "reduced_motion": "reduce", **screen}
     with new_tab(browser, site, **options) as tab:
-        tab.goto(page.url, wait_until="networkidle")
+        tab.goto(page.url)
 
         broken = tab.evaluate(BROKEN)
         overflow = tab.evaluate(OVERFLOW)

@@ -41,10 +41,14 @@ def test_a_visitor_types_a_name_reads_the_greeting_and_goes_back(tab: Page) -> N
     expect(tab.locator("input[name=name]")).to_be_visible()
 
 
-def test_every_name_is_greeted_exactly(browser: Browser, site: Server) -> None:
+def test_a_name_that_a_url_or_html_could_change_is_greeted_exactly(
+    browser: Browser, site: Server
+) -> None:
+    special = set("./\\?#%&+<>\"'\0")
     with new_tab(browser, site) as tab:
         for text, name in NAMES:
-            if "\n" in text:  # which a field of one line drops itself (HTML, "strip newlines")
+            # A field of one line drops line breaks itself (HTML, "strip newlines").
+            if special.isdisjoint(text) or "\n" in text:
                 continue
             tab.goto("/")
             submit(tab, text)
@@ -53,7 +57,7 @@ def test_every_name_is_greeted_exactly(browser: Browser, site: Server) -> None:
 
 
 def test_an_invalid_name_is_explained_and_kept(tab: Page) -> None:
-    for text in INVALID:
+    for text in INVALID[-6:]:
         tab.goto("/")
         submit(tab, text)
 

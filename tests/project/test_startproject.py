@@ -7,13 +7,16 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.processes import PACKAGE, ROOT, procfile, run
+from blasto.app import create_app
+
+from tests.processes import PACKAGE, ROOT, Server, free_port, run
+
+pytestmark = pytest.mark.server
 
 BIN = Path(sys.executable).parent
 QUICK = f"{BIN}/pytest -q -m 'not server' -p no:cacheprovider"
@@ -43,6 +46,13 @@ def site(tmp_path: Path) -> Path:
     status, output = startproject("shop", tmp_path / "site")
     assert status == 0, output
     return tmp_path / "site"
+
+
+def rejected(*arguments: object) -> str:
+    """Return the message with which arguments are rejected."""
+    result = create_app().test_cli_runner().invoke(args=["startproject", *map(str, arguments)])
+    assert result.exit_code == 2
+    return result.output
 
 
 def edit(file: Path, old: str, new: str) -> None:
@@ -152,32 +162,42 @@ def test_greetings_can_be_taken_out(site: Path) -> None:
     run(f"{LINT} && {QUICK}", site)
 
 
-FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
-    "no title": (lambda page: page.replace("set title", "set no_title"), "title"),
-    "no description": (lambda page: page.replace("set desc", "set no_desc"), "description"),
-    "dead link": (lambda page: page.replace("<p>", '<p><a href="/no/page">No</a>'), "404"),
-    "dead fragment": (lambda page: page.replace("<p>", '<p><a href="/#no">No</a>'), "no such id"),
-    "two headlines": (lambda page: page.replace("<p>", "<h1>Two</h1><p>"), "2 of <h1>"),
-    "invalid markup": (lambda page: page.replace("<p>", "<p><b>"), "not valid HTML"),
-    "no link to it": (lambda page: page, "No chain of links"),
-    "failing": (lambda page: page.replace("<p>", "<p>{{ 1 / 0 }}"), "fails with 500"),
+# Texts of the README's page, what each becomes, and what the tests then report.
+FAULTS = {
+    "notitle": ("set title", "set no_title", "has an empty title"),
+    "nodescription": ("set description", "set no_description", "has an empty description"),
+    "deadlink": ("<p>", '<p><a href="/no/page">No</a>', "links to /no/page, which is 404"),
+    "deadfragment": ("<p>", '<p><a href="/#no">No</a>', "links to /#no, but / has no such id"),
+    "headlines": ("<p>", "<h1>Two</h1><p>", "has 2 of <h1>"),
+    "markup": ("<p>", "<div>", "is not valid HTML"),
+    "failing": ("<p>", "<p>{{ 1 / 0 }}", "fails with 500"),
+    "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
+    "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
 }
 
 
-@pytest.mark.parametrize(("change", "report"), FAULTS.values(), ids=FAULTS)
-def test_the_tests_of_a_new_site_report_a_fault_of_a_new_page(
-    site: Path, change: Callable[[str], str], report: str
-) -> None:
+def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> None:
     page, link = add_a_page(site)
-    page.write_text(change(page.read_text()))
-    if report == "No chain of links":
-        edit(site / "shop" / "templates" / "base.html", link, "")
+    base, app = site / "shop" / "templates" / "base.html", site / "shop" / "app.py"
+    view = app.read_text().partition('@pages.get("/about")')
+    for name, (old, new, _report) in FAULTS.items():
+        text = page.read_text().replace('"About"', f'"{name}"').replace("What this", name)
+        (page.parent / f"{name}.html").write_text(text.replace(old, new, 1))
+        added = f"{view[1]}{view[2]}".replace("about", name)
+        app.write_text(f"{app.read_text()}\n\n{added}")
+        if name != "orphan":
+            edit(base, "</nav>", f"{link.replace('about', name)}</nav>")
+        if name == "changing":
+            edit(
+                app, f'@pages.get("/{name}")', f'@pages.get("/{name}")\n@cache_publicly(seconds=60)'
+            )
 
     with pytest.raises(AssertionError) as failure:
         run(f"{QUICK} tests/pages/test_pages.py", site)
 
-    assert report in str(failure.value)
-    assert "/about (about()" in str(failure.value)
+    for name, (*_, report) in FAULTS.items():
+        assert report in str(failure.value)
+        assert f"/{name} ({name}()" in str(failure.value)
 
 
 def add_a_page(site: Path) -> tuple[Path, str]:
@@ -199,24 +219,24 @@ def test_the_steps_to_add_a_page_are_enough(site: Path) -> None:
     add_a_page(site)
 
     run(f"{LINT} && {QUICK}", site)
-    with procfile(site, app="shop:APP") as server:
+    command = (site / "Procfile").read_text().removeprefix("web: ")
+    port = free_port()
+    with Server(command, port, site, PORT=str(port)) as server:
         assert "<h1>About" in server.get("/about").text
 
 
 @pytest.mark.parametrize("name", ["Shop", "my-shop", "9lives", "ab", "x" * 21, "é", "../evil", ""])
 def test_a_name_that_cannot_be_a_package_is_rejected(tmp_path: Path, name: str) -> None:
-    status, output = startproject(name, tmp_path / "new")
+    output = rejected(name, tmp_path / "new")
 
-    assert status == 2
     assert "NAME must be 3 to 20 lower-case letters and digits, starting with a letter." in output
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["class", "sys", "json", "flask", "tests", "pytest", PACKAGE.name])
 def test_a_name_that_is_taken_is_rejected(tmp_path: Path, name: str) -> None:
-    status, output = startproject(name, tmp_path / "new")
+    output = rejected(name, tmp_path / "new")
 
-    assert status == 2
     assert f"{name!r} already has a meaning in Python. Choose another name." in output
     assert not list(tmp_path.iterdir())
 
@@ -228,10 +248,7 @@ def test_a_directory_where_something_would_be_lost_is_rejected(tmp_path: Path) -
     file.write_text("kept")
 
     for directory in (full, file, ROOT / "inside", ROOT, tmp_path / "no" / "folder"):
-        status, output = startproject("shop", directory)
-
-        assert status == 2
-        assert re.search(r"^Error: .*\.\n$", output, re.MULTILINE)
+        assert re.search(r"^Error: .*\.\n$", rejected("shop", directory), re.MULTILINE)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
     assert (full / "kept").read_text() == file.read_text() == "kept"
     assert not (ROOT / "inside").exists()

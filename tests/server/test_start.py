@@ -58,8 +58,8 @@ def test_in_debug_mode_a_change_is_served_after_a_reload(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "advice"),
     [
-        *(("FLASK_HTTPS_ONLY", value, "1 or 0") for value in ("False", "maybe")),
-        *(("FLASK_TRUSTED_HOSTS", value, "host names") for value in ("https://a.test", "*")),
+        ("FLASK_HTTPS_ONLY", "False", "1 or 0"),
+        ("FLASK_TRUSTED_HOSTS", "https://a.test", "host names"),
     ],
 )
 def test_an_invalid_setting_ends_the_start_and_is_named(
