@@ -89,8 +89,8 @@ def make(site: Path, name: str) -> Path:
     for file in (path for pattern in LEFT_OUT for path in site.glob(pattern)):
         file.unlink()
 
-    readme = "\n".join(map(section, README_SECTIONS))
-    (site / "README.md").write_text(f"# {PACKAGE.title()}\n\nReplace this line.\n\n{readme}")
+    readme = "".join(map(section, README_SECTIONS)).rstrip()
+    (site / "README.md").write_text(f"# {PACKAGE.title()}\n\nReplace this line.\n\n{readme}\n")
     mark = str(picture(name.title())).replace('aria-hidden="true"', XMLNS)
     (site / PACKAGE / "static" / "icon.svg").write_text(mark)
     index = site / PACKAGE / "templates" / "index.html"

@@ -164,7 +164,7 @@ def test_greetings_can_be_taken_out(site: Path) -> None:
 
 # Texts of the README's page, what each becomes, and what the tests then report.
 FAULTS = {
-    "notitle": ("set title", "set no_title", "has an empty title"),
+    "notitle": ("set title", "set no_title", "has no title of its own"),
     "nodescription": ("set description", "set no_description", "has an empty description"),
     "deadlink": ("<p>", '<p><a href="/no/page">No</a>', "links to /no/page, which is 404"),
     "deadfragment": ("<p>", '<p><a href="/#no">No</a>', "links to /#no, but / has no such id"),
@@ -203,7 +203,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
 def add_a_page(site: Path) -> tuple[Path, str]:
     """Follow "Add a page" in the README; return the template and the link."""
     section = (site / "README.md").read_text().split("## Add a page\n")[1].split("\n## ")[0]
-    template, view, link, _push = (
+    template, view, link = (
         textwrap.dedent(block)
         for block in re.findall(r" {3}```\w+\n(.*?) {3}```", section, re.DOTALL)
     )

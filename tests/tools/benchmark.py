@@ -1,0 +1,180 @@
+"""Compares the site with what people would use instead: `python -m tests.tools.benchmark`.
+
+Every peer runs on one core with the same Python, and all but FastAPI with the site's own gunicorn
+configuration: the same worker and log line. Each figure is requests in a second of processor time,
+as a ratio within one round; the table has the median and the range of the rounds.
+"""
+
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import time
+import venv
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+from blasto.app import create_app
+
+from tests.conftest import require_program
+from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Server, free_port, procfile
+
+ROUNDS, SECONDS = 2, 2
+# The peers, with the goals for a page from the cache and for a new name.
+GOALS = {
+    "constant": ("at least 1.0", ""),
+    "bare": ("at least 1.8", "no goal"),
+    "extensions": ("at least 4", "at least 1.1"),
+    "fastapi": ("at least 1.15", "no goal"),
+}
+FOLDER = ROOT / ".benchmark"
+PEERS = """
+from flask import Flask, Response, render_template, request, Blueprint
+from flask_compress import Compress
+from flask_talisman import Talisman
+from starlette.responses import HTMLResponse
+from fastapi import FastAPI
+from jinja2 import Environment, FileSystemLoader
+
+def constant(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "5")])
+    return [b"hello"]
+
+bare = Flask("bare")
+bare.add_url_rule("/user/<name>", "user", lambda name: f"hello {name}")
+
+extensions = Flask("extensions", template_folder=".")
+Talisman(extensions, force_https=False)
+Compress(extensions)
+
+@extensions.get("/user/<path:name>")
+def user(name):
+    return render_template("page.html", name=name)
+
+@extensions.after_request
+def add_etag(response):
+    response.add_etag()
+    return response.make_conditional(request)
+
+fastapi = FastAPI()
+page = Environment(loader=FileSystemLoader("."), autoescape=True).get_template("page.html")
+
+@fastapi.get("/user/{name}", response_class=HTMLResponse)
+async def fastapi_user(name: str) -> str:
+    return page.render(name=name)
+"""
+NEW_NAMES = """
+local count = 0
+request = function()
+    count = count + 1
+    return wrk.format("GET", "/user/{prefix}x" .. count)
+end
+"""
+
+
+def install() -> Path:
+    """Return a Python with the peers and the site's packages, installed once."""
+    python = FOLDER / "venv" / "bin" / "python"
+    if not python.exists():
+        venv.create(FOLDER / "venv", with_pip=True)
+        peers = ["fastapi", "uvicorn[standard]", "jinja2", "flask-talisman", "flask-compress"]
+        site = ["flask", "gunicorn[gevent]", "python-dotenv"]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *peers, *site], check=True)
+    (FOLDER / "peers.py").write_text(PEERS)
+    html = create_app().test_client().get("/user/Bo").text
+    (FOLDER / "page.html").write_text(html.replace("Bo", "{{ name }}"))
+    return python
+
+
+def peer(python: Path, app: str) -> Server:
+    """Start a peer: the same output as the site's page, from a template without a layout."""
+    port = free_port()
+    command = PROCFILE_COMMAND.replace("blasto:APP", f"peers:{app}")
+    command = command.replace("blasto/serving", f"{PACKAGE}/serving")
+    if app == "fastapi":
+        command = f"uvicorn --port {port} --loop uvloop --http httptools peers:fastapi"
+    return Server(f"{python} -m {command}", port, FOLDER, PORT=str(port), WEB_CONCURRENCY="1")
+
+
+def cpu_seconds(server: Server) -> float:
+    """Return the processor time that all processes of a server have taken."""
+    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in server.processes()]
+    ticks = [sum(map(int, stat.rpartition(")")[2].split()[11:13])) for stat in stats]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(server: Server) -> float:
+    """Return the MB of all processes of a server, shared memory counted once."""
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in server.processes()]
+    return sum(int(rollup.partition("\nPss:")[2].split()[0]) for rollup in rollups) / 1024
+
+
+def rate(server: Server, script: str = "", *headers: str) -> float:
+    """Return how many requests a server answers in a second of processor time."""
+    url = f"http://127.0.0.1:{server.port}/user/Bo"
+    options = [f"-H{header}" for header in ("Accept-Encoding: gzip", *headers)]
+    if script:
+        (FOLDER / "names.lua").write_text(script.replace("{prefix}", f"n{time.time_ns()}"))
+        options += ["-s", str(FOLDER / "names.lua")]
+    wrk = require_program("wrk", "wrk")
+    before = cpu_seconds(server)
+    done = subprocess.run(
+        [wrk, "-t1", "-c8", f"-d{SECONDS}s", *options, url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    server.lines.clear()
+    assert "Non-2xx" not in done.stdout or headers, done.stdout
+    return int(re.findall(r"(\d+) requests in", done.stdout)[0]) / (cpu_seconds(server) - before)
+
+
+def boot_seconds(start: Callable[[], Server]) -> float:
+    """Return the time from starting a server to its first response."""
+    begun = time.monotonic()
+    with start():
+        return time.monotonic() - begun
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    python = install()
+    rows: defaultdict[str, list[float]] = defaultdict(list)
+    with ExitStack() as stack:
+        site, two = (stack.enter_context(procfile(WEB_CONCURRENCY=count)) for count in "12")
+        peers = {name: stack.enter_context(peer(python, name)) for name in GOALS}
+        for number in range(ROUNDS):
+            hot, new = rate(site), rate(site, NEW_NAMES)
+            for name, goals in GOALS.items():
+                rows[f"page from the cache / {name}, {goals[0]}"].append(hot / rate(peers[name]))
+            for name in ("extensions", "bare"):
+                ratio = new / rate(peers[name], NEW_NAMES)
+                rows[f"new name / {name}, {GOALS[name][1]}"].append(ratio)
+            rows["two workers / one, at least 1.7"].append(rate(two, NEW_NAMES) * 2 / new)
+            with ExitStack() as idle:
+                for _ in range(1000):
+                    idle.enter_context(site.connect())
+                rows["beside 1,000 idle connections / without, at least 0.95"].append(
+                    rate(site) / rate(site)
+                )
+            boots = [boot_seconds(start) for start in (procfile, lambda: peer(python, "bare"))]
+            rows["seconds to the first page / bare, at most 1.1"].append(boots[0] / boots[1])
+            print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
+        sizes = memory(site), memory(peers["bare"])
+        rows["memory / bare, at most 1.1"].append(sizes[0] / sizes[1])
+        for _ in range(5):
+            rate(site, NEW_NAMES)
+        rows["memory after as many more new names, 1.0"].append(memory(site) / sizes[0])
+    model = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    print(f"{platform.python_version()} on {model[:1]}, {os.cpu_count()} cores")
+    for row, ratios in rows.items():
+        print(f"| {row} | {median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |")
+
+
+if __name__ == "__main__":
+    main()
