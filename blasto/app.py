@@ -54,9 +54,10 @@ def user(name: str | None = None) -> ResponseReturnValue:
     return render_template("user.html", name=name, url=url)
 
 
+@pages.get("/apple-touch-icon.png")
 @pages.get("/favicon.ico")
 @pages.get("/robots.txt")
 @cache_publicly(seconds=60)
 def root_file() -> ResponseReturnValue:
-    """Send the static file of the same name."""
+    """Send the static file of the same name, which clients look for at the root."""
     return current_app.send_static_file(request.path.removeprefix("/"))

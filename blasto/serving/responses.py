@@ -31,6 +31,8 @@ HSTS = "max-age=31536000"  # a year (RFC 6797)
 
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
 
+PRECONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")
+
 # A larger file is streamed as Flask does it, uncompressed, instead of read into memory.
 MAX_IN_MEMORY = 1_000_000  # bytes
 
@@ -60,8 +62,9 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
 
 def require_https() -> Response | None:
     """Redirect to HTTPS what the router received over plain HTTP."""
-    forwarded = request.headers.get("X-Forwarded-Proto")
-    if current_app.config["HTTPS_ONLY"] and forwarded == "http" and not request.is_secure:
+    if not current_app.config["HTTPS_ONLY"] or request.is_secure:
+        return None
+    if request.headers.get("X-Forwarded-Proto") == "http":
         return redirect(request.url.replace("http://", "https://", 1), 301)
     return None
 
@@ -96,7 +99,8 @@ def finish(response: Response) -> Response:
         if not response.is_streamed:
             compress(response)
             response.add_etag(overwrite=True)
-            response.make_conditional(request)
+            if not request.environ.keys().isdisjoint(PRECONDITIONS):
+                response.make_conditional(request)
     if response.status_code >= HTTPStatus.BAD_REQUEST:  # a 412 has the lifetime of the page
         headers["Cache-Control"] = "no-store"
     return response
@@ -104,7 +108,8 @@ def finish(response: Response) -> Response:
 
 def read_small_file(response: Response) -> None:
     """Read a file into memory, so that it can be compressed and its ETag is of its content."""
-    if response.direct_passthrough and (response.content_length or 0) <= MAX_IN_MEMORY:
+    size = response.content_length
+    if response.direct_passthrough and size is not None and size <= MAX_IN_MEMORY:
         response.direct_passthrough = False
         response.make_sequence()
         del response.last_modified  # each deployment changes it
@@ -113,18 +118,19 @@ def read_small_file(response: Response) -> None:
 
 def compress(response: Response) -> None:
     """Compress a public body: a secret beside a visitor's text could be guessed (BREACH)."""
+    headers = response.headers
     if (
-        not (response.mimetype or "").startswith(COMPRESSIBLE)
-        or "Content-Encoding" in response.headers
+        not headers.get("Content-Type", "").startswith(COMPRESSIBLE)
+        or "Content-Encoding" in headers
     ):
         return
-    response.vary.add("Accept-Encoding")
-    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+    headers.add("Vary", "Accept-Encoding")
+    if accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
         body = response.get_data()
-        compressed = gzip.compress(body, mtime=0)
+        compressed = gzip.compress(body, compresslevel=1, mtime=0)  # 5 % larger, a fifth faster
         if len(compressed) < len(body):
             response.set_data(compressed)
-            response.headers["Content-Encoding"] = "gzip"
+            headers["Content-Encoding"] = "gzip"
 
 
 @lru_cache

@@ -1,8 +1,9 @@
 """Compares the site with what people would use instead: `python -m tests.tools.benchmark`.
 
-Every peer runs on one core with the same Python, and all but FastAPI with the site's own gunicorn
-configuration: the same worker and log line. Each figure is requests in a second of processor time,
-as a ratio within one round; the table has the median and the range of the rounds.
+Every peer has one process of the same Python, gunicorn's gevent worker and its access log, but
+FastAPI has uvicorn with its own, and `alike` is the constant with the site's configuration. Each
+figure compares requests in a second of processor time within one round; the table has the median
+and the range of the rounds.
 """
 
 import os
@@ -24,10 +25,11 @@ from blasto.app import create_app
 from tests.conftest import require_program
 from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Server, free_port, procfile
 
-ROUNDS, SECONDS = 2, 2
+ROUNDS, SECONDS = 9, 2
 # The peers, with the goals for a page from the cache and for a new name.
 GOALS = {
     "constant": ("at least 1.0", ""),
+    "alike": ("no goal", ""),
     "bare": ("at least 1.8", "no goal"),
     "extensions": ("at least 4", "at least 1.1"),
     "fastapi": ("at least 1.15", "no goal"),
@@ -48,18 +50,26 @@ def constant(environ, start_response):
 bare = Flask("bare")
 bare.add_url_rule("/user/<name>", "user", lambda name: f"hello {name}")
 
-extensions = Flask("extensions", template_folder=".")
+extensions = Flask("extensions", root_path="{PACKAGE}")
+extensions.jinja_env.globals.update(picture=lambda name: "", request_id=lambda: "")
 Talisman(extensions, force_https=False)
 Compress(extensions)
+pages = Blueprint("pages", __name__)
 
-@extensions.get("/user/<path:name>")
+@pages.get("/")
+def index():
+    return render_template("index.html")
+
+@pages.get("/user/<path:name>")
 def user(name):
-    return render_template("page.html", name=name)
+    return render_template("user.html", name=name)
 
 @extensions.after_request
 def add_etag(response):
     response.add_etag()
     return response.make_conditional(request)
+
+extensions.register_blueprint(pages)
 
 fastapi = FastAPI()
 page = Environment(loader=FileSystemLoader("."), autoescape=True).get_template("page.html")
@@ -85,19 +95,22 @@ def install() -> Path:
         peers = ["fastapi", "uvicorn[standard]", "jinja2", "flask-talisman", "flask-compress"]
         site = ["flask", "gunicorn[gevent]", "python-dotenv"]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *peers, *site], check=True)
-    (FOLDER / "peers.py").write_text(PEERS)
+    (FOLDER / "peers.py").write_text(PEERS.replace("{PACKAGE}", str(PACKAGE)))
     html = create_app().test_client().get("/user/Bo").text
     (FOLDER / "page.html").write_text(html.replace("Bo", "{{ name }}"))
     return python
 
 
-def peer(python: Path, app: str) -> Server:
-    """Start a peer: the same output as the site's page, from a template without a layout."""
+def peer(python: Path, name: str) -> Server:
+    """Start a peer; `extensions` renders the site's own templates, but for the picture."""
     port = free_port()
-    command = PROCFILE_COMMAND.replace("blasto:APP", f"peers:{app}")
-    command = command.replace("blasto/serving", f"{PACKAGE}/serving")
-    if app == "fastapi":
-        command = f"uvicorn --port {port} --loop uvloop --http httptools peers:fastapi"
+    command = f"gunicorn --bind 127.0.0.1:{port} --worker-class gevent --keep-alive 95"
+    command += f" --access-logfile - peers:{name}"
+    if name == "fastapi":
+        command = f"uvicorn --port {port} peers:fastapi"
+    elif name == "alike":
+        command = PROCFILE_COMMAND.replace("blasto:APP", "peers:constant")
+        command = command.replace("blasto/serving", f"{PACKAGE}/serving")
     return Server(f"{python} -m {command}", port, FOLDER, PORT=str(port), WEB_CONCURRENCY="1")
 
 

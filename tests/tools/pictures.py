@@ -59,7 +59,7 @@ def main() -> None:
         mark = picture("Blasto").replace('aria-hidden="true"', XMLNS)
         page.goto("about:blank")  # to leave the site's content security policy
         (STATIC / "icon.svg").write_text(f"{mark}\n")
-        (STATIC / "icon.png").write_bytes(png(page, mark, 180, 180))
+        (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, 180, 180))
         (STATIC / "share.png").write_bytes(png(page, mark, 1200, 630))
         (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, 32, 32, transparent=True), 32))
 
