@@ -166,6 +166,17 @@ def test_an_incomplete_or_large_body_is_not_stored(length: str) -> None:
     assert not stored.entries
 
 
+def test_a_body_without_close_is_stored() -> None:
+    def application(_environ: object, start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [PUBLIC, ("Content-Length", "4")])
+        return [b"list"]
+
+    stored = Cache(application)
+
+    assert Client(stored).get("/").data == b"list"
+    assert len(stored.entries) == 1
+
+
 def test_a_body_that_fails_is_closed() -> None:
     body = Body(("Content-Length", "8"), parts=(b"in ", b""))
 

@@ -198,6 +198,15 @@ def test_an_encoded_or_streamed_body_is_left_alone(app: Flask) -> None:
     assert "ETag" not in streamed.headers
 
 
+def test_a_body_that_compression_would_lengthen_is_left_alone(app: Flask) -> None:
+    app.add_url_rule("/tiny", "tiny", lambda: ("a", {"Cache-Control": "public, max-age=60"}))
+
+    response = app.test_client().get("/tiny", headers={"Accept-Encoding": "gzip"})
+
+    assert response.data == b"a"
+    assert "Content-Encoding" not in response.headers
+
+
 def test_in_debug_mode_nothing_is_storable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASK_DEBUG", "1")
     client = make_app().test_client()
