@@ -165,7 +165,7 @@ def test_an_error_is_logged_once_under_the_id_on_its_page(dyno: Server) -> None:
 
     request_id = page.text.split()[-1]
     until(lambda: f"request_id={request_id}" in dyno.output, 5)
-    (event,) = [line for line in dyno.lines if line.startswith("level=") and request_id in line]
+    (event,) = [it for it in dyno.lines if it.startswith("level=error") and request_id in it]
     assert page.status == 500
     assert event.startswith('level=error message="Exception on /fail [GET]"')
     assert dyno.lines.count("    ValueError: reason") == 1
