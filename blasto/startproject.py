@@ -18,8 +18,6 @@ PACKAGE = "blasto"
 ROOT = Path(__file__).parent.parent
 README_SECTIONS = ("Run", "Test", "Deploy", "Add a page", "Configure", "Operate")
 
-XMLNS = 'xmlns="http://www.w3.org/2000/svg"'  # which a file needs, and an element in a page not
-
 # What is about this project itself, and the lines that name it.
 LEFT_OUT = (
     *("LICENSE", ".coveragerc", ".github/*.png"),
@@ -91,8 +89,7 @@ def make(site: Path, name: str) -> Path:
 
     readme = "".join(map(section, README_SECTIONS)).rstrip()
     (site / "README.md").write_text(f"# {PACKAGE.title()}\n\nReplace this line.\n\n{readme}\n")
-    mark = str(picture(name.title())).replace('aria-hidden="true"', XMLNS)
-    (site / PACKAGE / "static" / "icon.svg").write_text(mark)
+    (site / PACKAGE / "static" / "icon.svg").write_text(icon(name.title()))
     index = site / PACKAGE / "templates" / "index.html"
     text = index.read_text()
     for pattern, placeholder in PLACEHOLDERS.items():
@@ -108,6 +105,12 @@ def make(site: Path, name: str) -> Path:
         file.write_text(text, "utf-8")
     (site / PACKAGE).rename(site / name)
     return site
+
+
+def icon(name: str) -> str:
+    """Return the picture of a name as a file, which has to name its namespace."""
+    svg = str(picture(name))  # Markup.replace() would escape the quotes
+    return svg.replace('aria-hidden="true"', 'xmlns="http://www.w3.org/2000/svg"')
 
 
 def section(heading: str) -> str:

@@ -7,8 +7,7 @@ import struct
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from blasto.picture import picture
-from blasto.startproject import XMLNS
+from blasto.startproject import icon
 
 from tests.conftest import require_program
 from tests.processes import ROOT, Server, free_port
@@ -56,7 +55,7 @@ def main() -> None:
         page.goto(f"http://127.0.0.1:{port}/user/Ada Lovelace")
         page.screenshot(path=ROOT / ".github" / "user.png")
 
-        mark = picture("Blasto").replace('aria-hidden="true"', XMLNS)
+        mark = icon("Blasto")
         page.goto("about:blank")  # to leave the site's content security policy
         (STATIC / "icon.svg").write_text(f"{mark}\n")
         (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, 180, 180))
