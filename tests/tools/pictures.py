@@ -45,22 +45,22 @@ def main() -> None:
         playwright.chromium.launch(
             executable_path=require_program("chromium", "chromium")
         ) as browser,
-        browser.new_context(reduced_motion="reduce", viewport=SCREEN) as context,
+        browser.new_context(reduced_motion="reduce") as context,
         context.new_page() as page,
     ):
+        mark = icon("Blasto")
+        (STATIC / "icon.svg").write_text(f"{mark}\n")
+        (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, 180, 180))
+        (STATIC / "share.png").write_bytes(png(page, mark, 1200, 630))
+        (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, 32, 32, transparent=True), 32))
+
+        page.set_viewport_size(SCREEN)
         page.goto(f"http://127.0.0.1:{port}/")
         page.screenshot(path=ROOT / ".github" / "index.png")
 
         page.emulate_media(color_scheme="dark")
         page.goto(f"http://127.0.0.1:{port}/user/Ada Lovelace")
         page.screenshot(path=ROOT / ".github" / "user.png")
-
-        mark = icon("Blasto")
-        page.goto("about:blank")  # to leave the site's content security policy
-        (STATIC / "icon.svg").write_text(f"{mark}\n")
-        (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, 180, 180))
-        (STATIC / "share.png").write_bytes(png(page, mark, 1200, 630))
-        (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, 32, 32, transparent=True), 32))
 
 
 if __name__ == "__main__":
