@@ -1,12 +1,17 @@
 """Static files: versioned URLs, whose content never changes (RFC 8246)."""
 
 import hashlib
+import mimetypes
 import os
 from functools import lru_cache
 from typing import Any
 
 from flask import Flask, current_app, request
 from werkzeug.wrappers import Response
+
+IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
+
+mimetypes.add_type("image/x-icon", ".ico")  # which browsers sniff as well (WHATWG MIME Sniffing)
 
 
 def init_app(app: Flask) -> None:
@@ -26,8 +31,7 @@ def set_lifetime(response: Response) -> Response:
     if request.endpoint == "static" and request.view_args:
         # During a deployment, the URL of one release can reach the other: not for good there.
         current = request.args.get("v") == version(request.view_args["filename"])
-        lifetime = "max-age=31536000, immutable" if current else "max-age=60"
-        response.headers["Cache-Control"] = f"public, {lifetime}"
+        response.headers["Cache-Control"] = IMMUTABLE if current else "max-age=60, s-maxage=60"
     return response
 
 

@@ -3,7 +3,6 @@
 The site works the same without it, only more slowly.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from threading import Lock
@@ -13,15 +12,13 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.http import parse_etags, remove_entity_headers, unquote_etag
 
-from .responses import accepts_gzip
+from .responses import PUBLIC, accepts_gzip
 
 MAX_ENTRIES = 500
 MAX_BYTES = 50_000  # of one body
 
 # Requests with one of these headers bypass the cache.
 BYPASS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_RANGE")
-
-PUBLIC = re.compile(r"public, max-age=(\d+)(, immutable)?")
 
 
 class Entry(NamedTuple):

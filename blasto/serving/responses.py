@@ -1,6 +1,7 @@
 """Responses: security headers, error pages, HTTPS, compression, ETags and Cache-Control."""
 
 import gzip
+import re
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from http import HTTPStatus
@@ -29,6 +30,9 @@ HEADERS = {
 }
 HSTS = "max-age=31536000"  # a year (RFC 6797)
 
+# Any cache may store it, for so many seconds (RFC 9111, 5.2.2).
+PUBLIC = re.compile(r"(?:public, max-age=|max-age=\d+, s-maxage=)(\d+)(?:, immutable)?")
+
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
 
 PRECONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")
@@ -52,7 +56,7 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
-            response.headers["Cache-Control"] = f"public, max-age={seconds}"
+            response.headers["Cache-Control"] = f"max-age={seconds}, s-maxage={seconds}"
             return response
 
         return wrapper
@@ -94,7 +98,7 @@ def finish(response: Response) -> Response:
 
     if "cache-control" not in present or current_app.debug:
         headers["Cache-Control"] = "no-store"
-    elif response.status_code == HTTPStatus.OK and headers["Cache-Control"].startswith("public"):
+    elif response.status_code == HTTPStatus.OK and PUBLIC.fullmatch(headers["Cache-Control"]):
         read_small_file(response)
         if not response.is_streamed:
             compress(response)

@@ -21,7 +21,10 @@ def test_only_the_current_versioned_url_is_immutable(client: FlaskClient, versio
     urls = ("/static/text.txt", "/static/text.txt?v=", f"{versioned}0", versioned)
     policies = [client.get(url, buffered=True).headers["Cache-Control"] for url in urls]
 
-    assert policies == [*["public, max-age=60"] * 3, "public, max-age=31536000, immutable"]
+    assert policies == [
+        *["max-age=60, s-maxage=60"] * 3,
+        "max-age=31536000, s-maxage=31536000, immutable",
+    ]
 
 
 def test_a_changed_file_has_another_url_and_ends_the_old_one(
@@ -30,7 +33,7 @@ def test_a_changed_file_has_another_url_and_ends_the_old_one(
     (tmp_path / "text.txt").write_text("changed")
 
     assert url_of(app, "text.txt") != versioned
-    assert app.test_client().get(versioned).headers["Cache-Control"] == "public, max-age=60"
+    assert app.test_client().get(versioned).headers["Cache-Control"] == "max-age=60, s-maxage=60"
 
 
 def test_url_and_etag_depend_on_the_content_alone(tmp_path: Path, app: Flask) -> None:

@@ -58,7 +58,9 @@ def renderings(view: Callable[[], Response], **kwargs: Any) -> int:
     return count
 
 
-@pytest.mark.parametrize("value", ["public, max-age=60", "public, max-age=60, immutable"])
+@pytest.mark.parametrize(
+    "value", ["public, max-age=9", "max-age=9, s-maxage=9", "public, max-age=9, immutable"]
+)
 def test_a_publicly_cacheable_response_is_rendered_once(value: str) -> None:
     assert renderings(lambda: Response("a", headers={"Cache-Control": value})) == 1
 
@@ -69,6 +71,7 @@ def test_a_publicly_cacheable_response_is_rendered_once(value: str) -> None:
         {},
         {"Cache-Control": "max-age=60"},
         {"Cache-Control": "public"},
+        {"Cache-Control": "max-age=60, s-maxage=0"},
         {"Cache-Control": "public, max-age=0"},
         {"Cache-Control": "public, max-age=60, no-cache"},
         {"Cache-Control": "public, max-age=60, private"},

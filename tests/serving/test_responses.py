@@ -101,7 +101,7 @@ def test_nothing_is_storable_unless_its_view_says_so(client: FlaskClient) -> Non
     public = client.get("/")
     private = client.get("/private", headers={"Accept-Encoding": "gzip"})
 
-    assert public.headers["Cache-Control"] == "public, max-age=60"
+    assert public.headers["Cache-Control"] == "max-age=60, s-maxage=60"
     assert private.headers["Cache-Control"] == "no-store"
     assert "ETag" not in private.headers
     assert "Content-Encoding" not in private.headers
