@@ -6,18 +6,12 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import current_app, request
 from werkzeug.wrappers import Response
 
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
 
 mimetypes.add_type("image/x-icon", ".ico")  # which browsers sniff as well (WHATWG MIME Sniffing)
-
-
-def init_app(app: Flask) -> None:
-    """Have `url_for("static", …)` build versioned URLs, and make those cacheable for good."""
-    app.url_defaults(add_version)
-    app.after_request(set_lifetime)
 
 
 def add_version(endpoint: str, values: dict[str, Any]) -> None:

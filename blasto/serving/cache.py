@@ -56,7 +56,8 @@ class Cache:
         if entry is None or (age := monotonic() - entry.stored_at) >= entry.max_age:
             return self.fetch(key, environ, start_response)
         headers = [*entry.headers, ("Age", str(int(age)))]
-        if parse_etags(get("HTTP_IF_NONE_MATCH")).contains_weak(entry.etag or ""):
+        known = get("HTTP_IF_NONE_MATCH")
+        if known and parse_etags(known).contains_weak(entry.etag or ""):
             remove_entity_headers(headers)
             start_response("304 NOT MODIFIED", headers)
             return ()

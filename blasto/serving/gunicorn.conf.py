@@ -45,8 +45,9 @@ class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        # A request that gunicorn rejects has its headers in `req` alone.
-        request_id = environ.get("HTTP_X_REQUEST_ID") or dict(req.headers).get("X-REQUEST-ID", "-")
+        request_id = environ.get("HTTP_X_REQUEST_ID", "-")
+        if "PATH_INFO" not in environ:  # gunicorn has rejected it: its headers are in `req` alone
+            request_id = dict(req.headers).get("X-REQUEST-ID", "-")
         print(  # dumps() quotes what a client can choose freely
             f"method={environ['REQUEST_METHOD']} path={dumps(environ['RAW_URI'])}"
             f" status={resp.status[:3]} bytes={resp.sent}"

@@ -42,9 +42,8 @@ MAX_IN_MEMORY = 1_000_000  # bytes
 
 
 def init_app(app: Flask) -> None:
-    """Register the HTTPS redirect, the error pages and what every response goes through."""
+    """Register the HTTPS redirect and the error pages."""
     app.before_request(require_https)
-    app.after_request(finish)
     app.register_error_handler(HTTPException, error_page)
     app.register_error_handler(SecurityError, untrusted_host)
 

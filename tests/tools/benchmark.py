@@ -39,9 +39,8 @@ PEERS = """
 from flask import Flask, Response, render_template, request, Blueprint
 from flask_compress import Compress
 from flask_talisman import Talisman
-from starlette.responses import HTMLResponse
-from fastapi import FastAPI
-from jinja2 import Environment, FileSystemLoader
+from fastapi import FastAPI, Request
+from fastapi.templating import Jinja2Templates
 
 def constant(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "5")])
@@ -72,11 +71,11 @@ def add_etag(response):
 extensions.register_blueprint(pages)
 
 fastapi = FastAPI()
-page = Environment(loader=FileSystemLoader("."), autoescape=True).get_template("page.html")
+templates = Jinja2Templates(directory=".")
 
-@fastapi.get("/user/{name}", response_class=HTMLResponse)
-async def fastapi_user(name: str) -> str:
-    return page.render(name=name)
+@fastapi.get("/user/{name}")
+async def fastapi_user(request: Request, name: str):
+    return templates.TemplateResponse(request, "page.html", {"name": name})
 """
 NEW_NAMES = """
 local count = 0
