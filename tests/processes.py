@@ -60,13 +60,10 @@ def until(condition: Callable[[], object], seconds: float) -> None:
 
 
 def environment(**env: str) -> dict[str, str]:
-    """Return this environment without what configures a server, and with the programs here."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("FLASK_", "GUNICORN_", "WERKZEUG_"))
-        and name not in {"PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS"}
-    }
+    """Return this environment without what changes how a server runs, and with its programs."""
+    changes = ("FLASK_DEBUG", "FLASK_RUN_", "FLASK_HTTPS_ONLY", "FLASK_TRUSTED_HOSTS", "GUNICORN_")
+    changes += ("WERKZEUG_", "PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(changes)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return inherited | {"PATH": path, "PYTHONUNBUFFERED": "1"} | env
 
