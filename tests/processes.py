@@ -61,8 +61,9 @@ def until(condition: Callable[[], object], seconds: float) -> None:
 
 def environment(**env: str) -> dict[str, str]:
     """Return this environment without what changes how a server runs, and with its programs."""
-    changes = ("FLASK_DEBUG", "FLASK_RUN_", "FLASK_HTTPS_ONLY", "FLASK_TRUSTED_HOSTS", "GUNICORN_")
-    changes += ("WERKZEUG_", "PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS")
+    flask = ("FLASK_DEBUG", "FLASK_RUN_", "FLASK_HTTPS_ONLY", "FLASK_TRUSTED_HOSTS", "WERKZEUG_")
+    gunicorn = ("GUNICORN_", "PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS")
+    changes = flask + gunicorn
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(changes)}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return inherited | {"PATH": path, "PYTHONUNBUFFERED": "1"} | env
