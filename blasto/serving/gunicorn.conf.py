@@ -20,6 +20,7 @@ host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{os.environ.get('PORT', '8000')}"
 
 # Greenlets are cheap, whereas a dozen slow clients would occupy every thread of a gthread worker.
+# `async def` views fail under it (https://github.com/pallets/flask/issues/5881).
 worker_class = "gevent"
 
 # Per worker, and idle connections count: 1,000 of them would shut visitors out by default.
