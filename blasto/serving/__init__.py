@@ -23,8 +23,7 @@ def init_app(app: Flask) -> None:
     check_settings(app)
     log.init_app(app)
     responses.init_app(app)
-    app.url_defaults(assets.add_version)
-    app.after_request(lambda response: responses.finish(assets.set_lifetime(response)))
+    assets.init_app(app)
     if not app.debug:
         app.wsgi_app = Cache(app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents
 

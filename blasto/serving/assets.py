@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from flask import current_app, request
+from flask import Flask, after_this_request
 from werkzeug.wrappers import Response
 
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
@@ -14,24 +14,34 @@ IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246
 mimetypes.add_type("image/x-icon", ".ico")  # which browsers sniff as well (WHATWG MIME Sniffing)
 
 
-def add_version(endpoint: str, values: dict[str, Any]) -> None:
-    """Put a hash of the static file's content into its URL."""
-    if endpoint == "static":
-        values.setdefault("v", version(values.get("filename")))
+def init_app(app: Flask) -> None:
+    """Give each static file a versioned URL that is cacheable for a year; others, for a minute."""
+    if not app.has_static_folder:
+        return
+    folder = app.static_folder
+    # In the path, because Werkzeug takes twice as long for a URL with a query.
+    app.add_url_rule(f"{app.static_url_path}/v=<v>/<path:filename>", "static")
 
+    @app.url_defaults
+    def add_version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static":
+            values.setdefault("v", version(f"{folder}/{values.get('filename')}"))
 
-def set_lifetime(response: Response) -> Response:
-    """Let a static file be cached for a year at its versioned URL, otherwise for a minute."""
-    if request.endpoint == "static" and request.view_args:
+    @app.url_value_preprocessor
+    def check_version(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        if endpoint != "static" or values is None:
+            return
         # During a deployment, the URL of one release can reach the other: not for good there.
-        current = request.args.get("v") == version(request.view_args["filename"])
-        response.headers["Cache-Control"] = IMMUTABLE if current else "max-age=60, s-maxage=60"
-    return response
+        current = values.pop("v", None) == version(f"{folder}/{values['filename']}")
+
+        @after_this_request
+        def set_lifetime(response: Response) -> Response:
+            response.headers["Cache-Control"] = IMMUTABLE if current else "max-age=60, s-maxage=60"
+            return response
 
 
-def version(filename: str | None) -> str | None:
-    """Return a hash of a static file's content, or None if there is no such file."""
-    path = f"{current_app.static_folder}/{filename}"
+def version(path: str) -> str | None:
+    """Return a hash of a file's content, or None if there is no such file."""
     try:
         return digest(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  # a Path takes twice as long
     except OSError:

@@ -42,8 +42,10 @@ MAX_IN_MEMORY = 1_000_000  # bytes
 
 
 def init_app(app: Flask) -> None:
-    """Register the HTTPS redirect and the error pages."""
-    app.before_request(require_https)
+    """Register the HTTPS redirect, the error pages, and what finishes each response."""
+    if app.config["HTTPS_ONLY"]:
+        app.before_request(require_https)
+    app.after_request(finish)
     app.register_error_handler(HTTPException, error_page)
     app.register_error_handler(SecurityError, untrusted_host)
 
@@ -65,9 +67,7 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
 
 def require_https() -> Response | None:
     """Redirect to HTTPS what the router received over plain HTTP."""
-    if not current_app.config["HTTPS_ONLY"] or request.is_secure:
-        return None
-    if request.headers.get("X-Forwarded-Proto") == "http":
+    if request.headers.get("X-Forwarded-Proto") == "http" and not request.is_secure:
         return redirect(request.url.replace("http://", "https://", 1), 301)
     return None
 
@@ -98,7 +98,8 @@ def finish(response: Response) -> Response:
     if "cache-control" not in present or current_app.debug:
         headers["Cache-Control"] = "no-store"
     elif response.status_code == HTTPStatus.OK and PUBLIC.fullmatch(headers["Cache-Control"]):
-        read_small_file(response)
+        if response.direct_passthrough:
+            read_small_file(response)
         if not response.is_streamed:
             compress(response)
             response.add_etag(overwrite=True)
@@ -112,7 +113,7 @@ def finish(response: Response) -> Response:
 def read_small_file(response: Response) -> None:
     """Read a file into memory, so that it can be compressed and its ETag is of its content."""
     size = response.content_length
-    if response.direct_passthrough and size is not None and size <= MAX_IN_MEMORY:
+    if size is not None and size <= MAX_IN_MEMORY:
         response.direct_passthrough = False
         response.make_sequence()
         del response.last_modified  # each deployment changes it

@@ -18,11 +18,12 @@ def url_of(app: Flask, filename: str) -> str:
 
 
 def test_only_the_current_versioned_url_is_immutable(client: FlaskClient, versioned: str) -> None:
-    urls = ("/static/text.txt", "/static/text.txt?v=", f"{versioned}0", versioned)
+    outdated = versioned.replace("v=", "v=0")
+    urls = ("/static/text.txt", outdated, versioned)
     policies = [client.get(url, buffered=True).headers["Cache-Control"] for url in urls]
 
     assert policies == [
-        *["max-age=60, s-maxage=60"] * 3,
+        *["max-age=60, s-maxage=60"] * 2,
         "max-age=31536000, s-maxage=31536000, immutable",
     ]
 
@@ -53,7 +54,7 @@ def test_url_and_etag_depend_on_the_content_alone(tmp_path: Path, app: Flask) ->
 
 def test_the_url_of_a_missing_file_has_no_version(app: Flask) -> None:
     assert url_of(app, "missing.css") == "/static/missing.css"
-    assert app.test_client().get("/static/missing.css?v=").status_code == 404
+    assert app.test_client().get("/static/v=0/missing.css").status_code == 404
 
 
 def test_a_large_file_is_streamed_with_ranges(app: Flask, tmp_path: Path) -> None:
