@@ -1,4 +1,4 @@
-"""What the tests share: the application, its client, and the Procfile's server."""
+"""Fixtures for all tests: the application, its client, and the Procfile's server."""
 
 import os
 import shutil

@@ -60,11 +60,12 @@ def until(condition: Callable[[], object], seconds: float) -> None:
 
 
 def environment(**env: str) -> dict[str, str]:
-    """Return this environment without what changes how a server runs, and with its programs."""
+    """Return the environment, with this Python's programs but no variable that sets up a server."""
     flask = ("FLASK_DEBUG", "FLASK_RUN_", "FLASK_HTTPS_ONLY", "FLASK_TRUSTED_HOSTS", "WERKZEUG_")
     gunicorn = ("GUNICORN_", "PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS")
-    changes = flask + gunicorn
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(changes)}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(flask + gunicorn)
+    }
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return inherited | {"PATH": path, "PYTHONUNBUFFERED": "1"} | env
 
@@ -165,23 +166,3 @@ def procfile(cwd: Path = ROOT, /, app: str = "blasto:APP", **env: str) -> Server
     port = free_port()
     command = PROCFILE_COMMAND.replace("blasto:APP", app)
     return Server(command, port, cwd, **{"PORT": str(port), "WEB_CONCURRENCY": "2", **env})
-
-
-def run(command: str, cwd: Path = ROOT, **env: str) -> str:
-    """Run a command to its end, as in a new shell, and return its output."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("COV", "PYTEST", "PIPENV_", "VIRTUAL_ENV"))
-    }
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=cwd,
-        env=inherited | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout

@@ -11,7 +11,7 @@ LINKED = ("stylesheet", "icon", "apple-touch-icon", "manifest", "preload", "next
 
 
 class Page(NamedTuple):
-    """A page, and where its text can be mended."""
+    """The URL of a page, and its view function and template."""
 
     url: str
     source: str
@@ -21,7 +21,7 @@ class Page(NamedTuple):
 
 
 def find_pages(app: Flask) -> list[Page]:
-    """Return every route without arguments that answers a GET with HTML, or with an error."""
+    """Return the routes without arguments that respond with HTML or a server error."""
     client = app.test_client(use_cookies=False)
     templates: list[str] = []
 
@@ -43,7 +43,7 @@ def find_pages(app: Flask) -> list[Page]:
 
 
 class Document:
-    """A parsed page, and where it is not valid HTML. Paths are those of ElementTree."""
+    """A parsed page and its parse errors; paths are those of ElementTree."""
 
     def __init__(self, html: str) -> None:
         parser = HTMLParser(namespaceHTMLElements=False)

@@ -1,4 +1,4 @@
-"""Chromium, and tabs that note what goes wrong in them."""
+"""Chromium, and tabs in which nothing may go wrong."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Every page in a real browser: for every eye, thumb, keyboard and screen."""
+"""Every page in Chromium: accessibility, layout, keyboard, colour scheme and size."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.server
 
 PAGES = [*find_pages(create_app()), Page("/no/such/page", "error.html")]
 RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# What overflows: the innermost elements beyond the right edge.
+# The innermost elements beyond the right edge.
 OVERFLOW = """() => {
     const width = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= width) return [];
@@ -70,7 +70,7 @@ def test_it_fits_at_400_percent(browser: Browser, site: Server, page: Page) -> N
     assert not overflow, f"{page} is wider than the screen, by {overflow}"
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+def test_the_keyboard_reaches_every_control_with_a_visible_focus(
     browser: Browser, site: Server, page: Page
 ) -> None:
     with new_tab(browser, site) as tab:

@@ -1,4 +1,4 @@
-"""Names and greetings in a real browser, typed into the form."""
+"""Names and greetings in Chromium, typed into the form."""
 
 import re
 from collections.abc import Iterator
@@ -116,7 +116,7 @@ def test_a_name_has_the_direction_of_its_script(
 
 
 @pytest.mark.parametrize("preference", ["reduce", "no-preference"])
-def test_a_picture_moves_only_for_who_likes_motion(
+def test_a_picture_moves_unless_reduced_motion_is_preferred(
     browser: Browser, site: Server, preference: str
 ) -> None:
     with new_tab(browser, site, reduced_motion=preference) as tab:

@@ -1,4 +1,4 @@
-"""Every page of the site, whoever added it, keeps these promises; error pages keep theirs."""
+"""Every page of the site and every error page, in process."""
 
 from collections import Counter
 from urllib.parse import urldefrag
@@ -32,7 +32,7 @@ def document(page: Page, client: FlaskClient) -> Document:
 
 def one(page: Page, what: str, values: list[str], where: str = "its template") -> str:
     """Return the only value, which has some text."""
-    assert len(values) == 1, f"{page} has {len(values)} of {what}; {where} has to make it one"
+    assert len(values) == 1, f"{page} has {len(values)} of {what} instead of one: see {where}"
     assert values[0].strip(), f"{page} has an empty {what}: fill it in in {where}"
     return values[0]
 
@@ -83,17 +83,19 @@ def test_its_canonical_url_is_its_own(page: Page, document: Document) -> None:
     assert url == f"http://localhost{page.url}", f"{page} has the canonical URL {url}"
 
 
-def test_its_links_lead_somewhere(page: Page, document: Document, client: FlaskClient) -> None:
-    dead = []
+def test_its_links_are_not_broken(page: Page, document: Document, client: FlaskClient) -> None:
+    broken = []
     for link in document.links(page.url):
         url, fragment = urldefrag(link)
         response = client.get(url, follow_redirects=True, buffered=True)
         if response.status_code >= 400:
-            dead.append(f"{link}, which is {response.status}")
+            broken.append(f"{link}, which is {response.status}")
         elif fragment and fragment not in Document(response.text).attributes("*", "id"):
-            dead.append(f"{link}, but {url} has no such id")
+            broken.append(f"{link}, but {url} has no such id")
 
-    assert not dead, f"{page} links to {'; '.join(dead)}: mend it in its template or in base.html"
+    assert not broken, (
+        f"{page} links to {'; '.join(broken)}: fix it in its template or in base.html"
+    )
 
 
 def test_the_index_page_leads_to_it(page: Page, client: FlaskClient) -> None:
@@ -178,7 +180,7 @@ def test_an_error_page_says_what_to_do(app: Flask, status: int) -> None:
 @pytest.mark.parametrize(
     ("method", "url", "status"), [("GET", "/no/page", 404), ("POST", "/", 405)]
 )
-def test_routing_errors_have_the_page_too(
+def test_routing_errors_have_an_error_page(
     client: FlaskClient, method: str, url: str, status: int
 ) -> None:
     response = client.open(url, method=method)
@@ -196,7 +198,7 @@ def test_an_exception_is_a_500_without_its_message(app: Flask) -> None:
     assert "secret" not in response.text
 
 
-def test_a_description_of_the_view_is_shown_and_escaped(app: Flask) -> None:
+def test_a_description_passed_to_abort_is_shown_and_escaped(app: Flask) -> None:
     app.add_url_rule("/specimen", "specimen", lambda: abort(404, "<b>Sold out</b>"))
 
     response = app.test_client().get("/specimen")
@@ -221,7 +223,7 @@ def test_an_error_page_shows_the_request_id_of_the_router(client: FlaskClient) -
     assert page.texts("code")[0] == sent
 
 
-def test_an_untrusted_host_gets_no_link_to_itself() -> None:
+def test_an_untrusted_host_gets_plain_text_that_does_not_repeat_it() -> None:
     client = create_app({"TRUSTED_HOSTS": ["site.test"]}).test_client()
 
     for _ in range(2):  # the second time, the page is in the cache

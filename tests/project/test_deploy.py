@@ -1,4 +1,4 @@
-"""A deployment as `git push` makes it: from what is committed, on a machine that has nothing."""
+"""A deployment as `git push` makes it: what is committed, in an empty environment."""
 
 import json
 import os
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, run
+from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port
+from tests.project.shell import run
 
 PIPENV = "pipenv==2026.7.1"  # which the buildpack v351 installs
 # Where this machine's certificates are, to reach the package index.
@@ -20,7 +21,7 @@ IN_A_CHECKOUT = pytest.mark.skipif(
 
 
 def plain_run(command: str, cwd: Path, home: Path, **env: str) -> None:
-    """Run a command with nothing of this machine's environment or configuration of pip."""
+    """Run a command without this machine's environment and configuration of pip."""
     plain = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
     plain |= {"PATH": "/usr/bin:/bin", "HOME": str(home), "PIP_CONFIG_FILE": os.devnull, **env}
     done = subprocess.run(

@@ -11,7 +11,8 @@ from threading import Thread
 import pytest
 
 from tests.conftest import require_program
-from tests.processes import PACKAGE, Server, free_port, procfile, run
+from tests.processes import PACKAGE, Server, free_port, procfile
+from tests.project.shell import run
 
 pytestmark = pytest.mark.server
 

@@ -1,4 +1,4 @@
-"""The README keeps its word: commands run, links lead somewhere, figures are right."""
+"""The README: its commands and links exist, and its figures are right."""
 
 import re
 import shlex
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, run
+from tests.processes import ROOT
+from tests.project.shell import run
 
 README = (ROOT / "README.md").read_text()
 PROMISES = (ROOT / "tests" / "README.md").read_text()
@@ -22,7 +23,7 @@ def block(heading: str) -> str:
 
 
 @pytest.mark.parametrize("text", [README, PROMISES], ids=["README.md", "tests/README.md"])
-def test_every_link_within_the_repository_leads_somewhere(text: str) -> None:
+def test_no_link_within_the_repository_is_broken(text: str) -> None:
     base = ROOT if text is README else ROOT / "tests"
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     anchors = {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}
@@ -36,7 +37,7 @@ def test_every_link_within_the_repository_leads_somewhere(text: str) -> None:
         assert path or anchor in anchors, link
 
 
-def test_every_promise_names_a_test_that_there_is() -> None:
+def test_every_promise_names_an_existing_test() -> None:
     named = re.findall(r"`((?:pages|serving|server|browser|project)/[\w.]+\.py)`", PROMISES)
 
     assert named
@@ -46,7 +47,7 @@ def test_every_promise_names_a_test_that_there_is() -> None:
 
 @pytest.mark.server
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_there(command: str) -> None:
+def test_every_command_exists(command: str) -> None:
     program, *arguments = shlex.split(command)
     scripts = (ROOT / "Pipfile").read_text()
 

@@ -1,4 +1,4 @@
-"""`flask startproject`: a whole new site that is its owner's, or one message and nothing left."""
+"""`flask startproject` makes a complete site, or prints one message and leaves nothing behind."""
 
 import os
 import re
@@ -14,7 +14,8 @@ import pytest
 
 from blasto.app import create_app
 
-from tests.processes import PACKAGE, ROOT, Server, free_port, run
+from tests.processes import PACKAGE, ROOT, Server, free_port
+from tests.project.shell import run
 
 pytestmark = pytest.mark.server
 
@@ -56,7 +57,7 @@ def rejected(*arguments: object) -> str:
 
 
 def edit(file: Path, old: str, new: str) -> None:
-    """Replace the first place of a text in a file."""
+    """Replace the first occurrence of a text in a file."""
     text = file.read_text()
     assert old in text, f"{file} has no {old!r}"
     file.write_text(text.replace(old, new, 1))

@@ -81,21 +81,3 @@ def test_an_invalid_setting_ends_the_start_and_is_named(
     assert f"{variable} must be {advice}" in server.output
     if command != "gunicorn":  # which prints where it happened as well
         assert "Traceback" not in server.output
-
-
-def test_a_site_that_cannot_be_imported_ends_the_start(copy: Path) -> None:
-    (copy / "blasto" / "__init__.py").write_text("import no_such_module")
-
-    server = procfile(copy)
-
-    assert server.wait() != 0
-    assert "No module named 'no_such_module'" in server.output
-
-
-def test_a_busy_port_ends_the_start() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        port = busy.getsockname()[1]
-        server = procfile(PORT=str(port))
-
-        assert server.wait() != 0
-    assert str(port) in server.output

@@ -1,4 +1,4 @@
-"""Static files: at versioned URLs they are cacheable for good, elsewhere for a minute."""
+"""Static files: cacheable for a year at versioned URLs, elsewhere for a minute."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def test_only_the_current_versioned_url_is_immutable(client: FlaskClient, versio
     ]
 
 
-def test_a_changed_file_has_another_url_and_ends_the_old_one(
+def test_a_changed_file_has_a_new_url_and_its_old_one_is_no_longer_immutable(
     app: Flask, tmp_path: Path, versioned: str
 ) -> None:
     (tmp_path / "text.txt").write_text("changed")

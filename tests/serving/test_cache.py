@@ -1,4 +1,4 @@
-"""The cache: stores what any cache may, and mixes up no two visitors."""
+"""The cache: stores only what any cache may store, and confuses no two requests."""
 
 from collections.abc import Callable, Iterator
 from threading import Thread

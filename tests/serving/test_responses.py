@@ -77,7 +77,7 @@ def test_hsts_is_sent_over_https_only(client: FlaskClient) -> None:
         (True, "http", "http", "https://site.test/private?a=b"),
         (True, "http", None, None),
         (True, "https", "https", None),
-        (True, "https", "http", None),  # forged: the connection itself is secure
+        (True, "https", "http", None),  # spoofed: the connection itself is secure
         (False, "http", "http", None),
     ],
 )
