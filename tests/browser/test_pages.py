@@ -60,16 +60,6 @@ def test_it_is_accessible_and_fits_and_loads(
     assert not violations, f"{page} ({scheme}): " + "\n".join(violations)
 
 
-def test_it_fits_at_400_percent(browser: Browser, site: Server, page: Page) -> None:
-    zoomed = {"viewport": {"width": 320, "height": 200}}  # 1280 x 800 pixels (WCAG 1.4.10)
-    with new_tab(browser, site, **zoomed) as tab:
-        tab.goto(page.url)
-
-        overflow = tab.evaluate(OVERFLOW)
-
-    assert not overflow, f"{page} is wider than the screen, by {overflow}"
-
-
 def test_the_keyboard_reaches_every_control_with_a_visible_focus(
     browser: Browser, site: Server, page: Page
 ) -> None:

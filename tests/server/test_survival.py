@@ -5,7 +5,6 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from http.client import HTTPConnection
 from threading import Event, Thread
 from time import sleep
@@ -87,23 +86,6 @@ def test_an_idle_connection_stays_open(dyno: Server) -> None:
         connection.request("GET", "/", headers={"X-Forwarded-Proto": "https"})
         assert connection.getresponse().read()
     connection.close()
-
-
-def reloaded(server: Server, old: set[int]) -> bool:
-    """Return whether the master has replaced its two workers."""
-    now = server.processes()
-    return len(now - old) == 2 and now & old == {server.popen.pid}
-
-
-def test_reloads_lose_no_request(new_dyno: Server) -> None:
-    with visits(new_dyno.port) as results:
-        for _ in range(2):
-            old = new_dyno.processes()
-            new_dyno.popen.send_signal(signal.SIGHUP)
-            until(partial(reloaded, new_dyno, old), 15)
-
-    assert set(results) == {200}
-    assert len(results) > 20
 
 
 def test_sigterm_finishes_requests_and_closes_idle_connections(new_dyno: Server) -> None:
