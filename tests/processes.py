@@ -51,6 +51,15 @@ def free_port() -> int:
     return port
 
 
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the server closes the connection."""
+    received = b""
+    with suppress(ConnectionResetError):
+        while data := connection.recv(65_536):
+            received += data
+    return received
+
+
 def until(condition: Callable[[], object], seconds: float) -> None:
     """Wait for a condition; fail if it takes longer."""
     deadline = time.monotonic() + seconds

@@ -123,10 +123,8 @@ def read_small_file(response: Response) -> None:
 def compress(response: Response) -> None:
     """Compress a public body: a secret beside a visitor's text could be guessed (BREACH)."""
     headers = response.headers
-    if (
-        not headers.get("Content-Type", "").startswith(COMPRESSIBLE)
-        or "Content-Encoding" in headers
-    ):
+    compressible = headers.get("Content-Type", "").startswith(COMPRESSIBLE)
+    if not compressible or "Content-Encoding" in headers:
         return
     headers.add("Vary", "Accept-Encoding")
     if accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):

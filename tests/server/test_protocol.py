@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.processes import Response, Server, until
+from tests.processes import Response, Server, read_all, until
 
 pytestmark = pytest.mark.server
 
@@ -17,13 +17,10 @@ SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: http
 
 def exchange(server: Server, request: str) -> bytes:
     """Send a text and return what comes until the server closes the connection."""
-    received = b""
-    with server.connect() as connection, suppress(ConnectionResetError):
+    with server.connect() as connection:
         with suppress(BrokenPipeError):  # it may close before it has read everything
             connection.sendall(request.encode("latin-1"))
-        while data := connection.recv(65_536):
-            received += data
-    return received
+        return read_all(connection)
 
 
 # Of what gunicorn rejects, what its faster parser, gunicorn_h1c, lets through, and what is ours.
