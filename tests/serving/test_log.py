@@ -7,9 +7,7 @@ from tests.serving.conftest import make_app
 REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-def test_an_event_outside_a_request_has_no_request_id(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_an_event_outside_a_request_has_no_id(capsys: pytest.CaptureFixture[str]) -> None:
     make_app().logger.info("started %s", "twice")
 
     assert capsys.readouterr().out == 'level=info message="started twice"\n'
