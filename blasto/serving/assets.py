@@ -4,9 +4,11 @@ import hashlib
 import mimetypes
 import os
 from functools import lru_cache
+from stat import S_ISREG
 from typing import Any
 
 from flask import Flask, after_this_request
+from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
@@ -25,14 +27,14 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static":
-            values.setdefault("v", version(f"{folder}/{values.get('filename')}"))
+            values.setdefault("v", version(folder, values.get("filename")))
 
     @app.url_value_preprocessor
     def check_version(endpoint: str | None, values: dict[str, Any] | None) -> None:
         if endpoint != "static" or values is None:
             return
         # During a deployment, the URL of one release can reach the other: not for good there.
-        current = values.pop("v", None) == version(f"{folder}/{values['filename']}")
+        current = values.pop("v", None) == version(folder, values["filename"])
 
         @after_this_request
         def set_lifetime(response: Response) -> Response:
@@ -40,11 +42,15 @@ def init_app(app: Flask) -> None:
             return response
 
 
-def version(path: str) -> str | None:
-    """Return a hash of a file's content, or None if there is no such file."""
+def version(folder: str | None, filename: str | None) -> str | None:
+    """Return a hash of a file's content, or None if the folder has no such regular file."""
+    path = safe_join(folder or "", filename or "")
+    if path is None:
+        return None
     try:
-        return digest(path, os.stat(path).st_mtime_ns)  # noqa: PTH116  # a Path takes twice as long
-    except OSError:
+        status = os.stat(path)  # noqa: PTH116  # a Path takes twice as long
+        return digest(path, status.st_mtime_ns) if S_ISREG(status.st_mode) else None
+    except (OSError, ValueError):  # ValueError: NUL, or a surrogate
         return None
 
 

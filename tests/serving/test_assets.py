@@ -3,7 +3,9 @@
 import os
 import shutil
 from pathlib import Path
+from unittest import mock
 
+import pytest
 from flask import Flask, url_for
 from flask.testing import FlaskClient
 
@@ -71,3 +73,30 @@ def test_a_large_file_is_streamed_with_ranges(app: Flask, tmp_path: Path) -> Non
     assert (part.status_code, part.data) == (206, b"xxxx")
     whole.close()
     part.close()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("../secret", "..%2fsecret", "%2e%2e/secret", "/../secret", "//secret", "a/../../secret"),
+        *("v=0/../../secret", "v=0/..%2f..%2fsecret", "folder", "pipe", "", ".", "x" * 5000),
+        *("%00", "text.txt%00", "a%0d%0ab", "%ff", "%ed%a0%80", "%80" * 300),
+    ],
+)
+def test_nothing_but_a_regular_file_of_the_folder_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    folder = tmp_path / "static"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (folder / "text.txt").write_text("text")
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe")
+    app = make_app(folder)
+    opened = mock.Mock(wraps=open)
+    monkeypatch.setattr("builtins.open", opened)
+
+    response = app.test_client().get("/static/" + target, follow_redirects=True)
+
+    assert response.status_code == 404
+    assert not [call for call in opened.mock_calls if str(tmp_path) in str(call)]
