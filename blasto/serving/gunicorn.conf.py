@@ -1,16 +1,34 @@
 """gunicorn's settings (https://gunicorn.org/reference/settings/).
 
-Do not import the site here: gunicorn would load it before gevent patches the standard library,
-and a page that calls an HTTPS URL would fail.
-
-gunicorn itself reads WEB_CONCURRENCY (the number of workers), FORWARDED_ALLOW_IPS (the proxies
-whose X-Forwarded-Proto to trust) and GUNICORN_CMD_ARGS (any other setting).
+Nothing of the site is imported here. gunicorn itself reads WEB_CONCURRENCY, the number of workers,
+and GUNICORN_CMD_ARGS, options of its command line, which outrank all that is set here.
 """
 
 import os
+
+# Greenlets are cheap, whereas a dozen slow clients would occupy every thread of a gthread worker.
+# But a greenlet that waits in C code, such as SQLite's, delays all others, and `async def` views
+# fail (https://github.com/pallets/flask/issues/5881): WEB_THREADS is for these.
+if not os.environ.get("WEB_THREADS", "0").isdecimal():
+    raise SystemExit(f"WEB_THREADS must be a number, not {os.environ['WEB_THREADS']!r}.")
+threads = int(os.environ.get("WEB_THREADS", "0"))  # 0 for greenlets
+worker_class = "gthread" if threads else "gevent"
+if not threads:
+    # Before anything uses TLS, also where GUNICORN_CMD_ARGS has --preload (gevent #1016).
+    import gevent.monkey
+
+    gevent.monkey.patch_all()
+
+import resource
 import socket
-from datetime import timedelta
-from json import dumps
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quote
+from secrets import token_hex
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -19,18 +37,17 @@ from gunicorn.glogging import Logger
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{os.environ.get('PORT', '8000')}"
 
-# Greenlets are cheap, whereas a dozen slow clients would occupy every thread of a gthread worker.
-# `async def` views fail under it (https://github.com/pallets/flask/issues/5881).
-worker_class = "gevent"
-
-# Per worker, and idle connections count: 1,000 of them would shut visitors out by default.
-worker_connections = 5000
+# A connection takes a file descriptor, and a shell allows 1,024 unless told otherwise.
+_, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+worker_connections = 4000 if hard_limit < 0 else min(4000, hard_limit - 64)  # -1 is no limit
 
 # Heroku's router keeps idle connections for 90 s, and loses a request on one that closes sooner.
 keepalive = 95  # seconds
 
-# Idle connections are closed only then, and Heroku sends SIGKILL 30 s after SIGTERM.
-graceful_timeout = 10  # seconds
+# Idle connections are closed only then. SIGKILL follows SIGTERM after 10 s in a container, and
+# after 30 s on Heroku.
+graceful_timeout = 7  # seconds
 
 # A form field of 800 characters fits; Heroku's router accepts two bytes more.
 limit_request_line = 8190  # bytes
@@ -42,20 +59,88 @@ forwarder_headers = ""
 control_socket_disable = True
 
 
-class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+@lru_cache(maxsize=1)
+def stamp(second: int) -> str:
+    """Return a time as a field of the log; Heroku adds its own."""
+    now = datetime.fromtimestamp(second, UTC).isoformat()
+    return "" if "DYNO" in os.environ else f"time={now} "
+
+
+def write(line: str, failed: list[OSError] = []) -> None:  # noqa: B006  # once in a process
+    """Write a line of the log; if that fails, say so once on standard error."""
+    try:
+        os.write(1, f"{stamp(int(time.time()))}{line}\n".encode())
+    except OSError as error:
+        if not failed:
+            failed.append(error)
+            with suppress(OSError):
+                os.write(2, f"The log cannot be written: {error}\n".encode())
+
+
+class LineLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
+    def setup(self, cfg: Any) -> None:
+        """Write gunicorn's own events where all others go."""
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            if getattr(handler, "stream", None) is sys.stderr:
+                handler.setStream(sys.stdout)
+
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        request_id = environ.get("HTTP_X_REQUEST_ID", "-")
+        request_id = environ.get("HTTP_X_REQUEST_ID")
         if "PATH_INFO" not in environ:  # gunicorn has rejected it: its headers are in `req` alone
-            request_id = dict(req.headers).get("X-REQUEST-ID", "-")
-        print(  # dumps() quotes what a client can choose freely
-            f"method={environ['REQUEST_METHOD']} path={dumps(environ['RAW_URI'])}"
+            request_id = dict(req.headers).get("X-REQUEST-ID")
+        address = f" address={environ.get('REMOTE_ADDR')}" if "LOG_ADDRESSES" in os.environ else ""
+        write(  # quote() quotes what a client can choose freely
+            f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'])}"
             f" status={resp.status[:3]} bytes={resp.sent}"
-            f" duration={request_time.total_seconds() * 1000:.1f}ms request_id={dumps(request_id)}",
-            flush=True,
+            f" duration={request_time.total_seconds() * 1000:.1f}ms{address}"
+            f" request_id={quote(request_id or token_hex(16))}"
         )
 
 
-accesslog = "-"
-logger_class = AccessLogger
+logger_class = LineLogger
+
+if worker_class == "gevent":
+    waiting: dict[Any, None] = {}  # the connections without a request, the longest waiting first
+    current = threading.local()  # in each greenlet, its request
+
+    def post_worker_init(worker: Any) -> None:
+        """If connections run out, close the one that has waited longest, not a new visitor's."""
+        handle, clients = worker.handle, set()
+
+        def handle_new(listener: Any, client: Any, address: Any) -> None:
+            clients.add(client)
+            if len(clients) > worker_connections * 0.9 and waiting:
+                oldest = next(iter(waiting))
+                del waiting[oldest]
+                with suppress(OSError):  # the client may have closed it
+                    oldest.shutdown(socket.SHUT_RDWR)
+            waiting[client] = None
+            try:
+                handle(listener, client, address)
+            finally:
+                clients.discard(client)
+                waiting.pop(client, None)
+
+        worker.handle = handle_new
+
+    def pre_request(_worker: Any, req: Any) -> None:
+        waiting.pop(req.unreader.sock, None)
+        current.request = req
+
+    def post_request(_worker: Any, req: Any, _environ: Any, _resp: Any) -> None:
+        waiting[req.unreader.sock] = None
+        if req.unreader.buf.tell():  # the next request of this connection: others come first
+            gevent.sleep(0)
+
+    def worker_abort(_worker: Any) -> None:
+        """Name the request that has blocked the worker until its timeout."""
+        req = getattr(current, "request", None)
+        if req:
+            request_id = dict(req.headers).get("X-REQUEST-ID", "-")
+            write(
+                f'level=critical message="This request blocked its worker, which ends."'
+                f" method={req.method} path={quote(req.uri)} request_id={quote(request_id)}"
+            )

@@ -6,10 +6,11 @@ from contextlib import suppress
 
 import pytest
 
-from tests.processes import Response, Server, read_all, until
+from tests.processes import Response, Server, procfile, read_all, until
 
 pytestmark = pytest.mark.server
 
+SPECIMEN = "tests.serving.conftest:make_app()"
 REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 HTTPS = {"X-Forwarded-Proto": "https"}
 SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n"
@@ -70,19 +71,36 @@ def test_a_spoofed_header_has_no_effect(dyno: Server, spoofed: dict[str, str]) -
 
 
 @pytest.mark.parametrize(
-    "target", ["/", "/no/page", "/sleep?seconds=0", "//evil.test", "/a%0d%0ab"]
+    "target",
+    [
+        *(
+            "/",
+            "/no/page?a=b",
+            "//evil.test",
+            "/a%0d%0ab",
+            "/a%2523b",
+            "/a%25zz",
+            "/%C3%A9?%2f+%20",
+        ),
+        *("/a/../b;c", "/?", "/\\evil.test", "/@evil.test"),
+    ],
 )
 def test_plain_http_in_front_of_the_router_is_redirected_to_the_same_url(
     dyno: Server, target: str
 ) -> None:
-    plain = dyno.get(target, headers={"Host": "site.test", "X-Forwarded-Proto": "http"})
-    secure = dyno.get(target, headers={"Host": "site.test", **HTTPS})
+    plain = dyno.get(target, "POST", {"Host": "site.test", "X-Forwarded-Proto": "http"})
 
-    assert plain.status == 301
-    assert (plain.header("Location") or "").startswith("https://site.test/")
+    assert plain.status == 308
+    assert plain.header("Location") == f"https://site.test{target}"
     assert plain.header("Strict-Transport-Security") is None
-    assert secure.status in {200, 404}
-    assert secure.header("Strict-Transport-Security")
+    assert dyno.get(headers=HTTPS).header("Strict-Transport-Security")
+
+
+def test_an_absolute_target_is_redirected_to_its_path(dyno: Server) -> None:
+    proto = "X-Forwarded-Proto: http\r\nConnection: close"
+    request = f"GET http://evil.test/a?b HTTP/1.1\r\nHost: site.test\r\n{proto}\r\n\r\n"
+
+    assert b"\r\nLocation: https://site.test/a?b\r\n" in exchange(dyno, request)
 
 
 def logged(server: Server, text: str) -> list[dict[str, str]]:
@@ -142,14 +160,34 @@ def test_a_client_can_forge_no_line_and_no_field(
     assert fields["status"] == "404"
 
 
-def test_an_error_is_logged_once_under_the_id_on_its_page(dyno: Server) -> None:
-    page = dyno.get("/fail?text=reason", headers=HTTPS)
+def test_every_line_about_a_request_has_the_id_on_its_page(dyno: Server) -> None:
+    page = dyno.get("/fail?text=reason", headers=HTTPS)  # without an ID of the router
 
-    request_id = page.text.split()[-1]
-    until(lambda: f"request_id={request_id}" in dyno.output, 5)
+    request_id = page.text.rpartition(">")[2]
+    until(lambda: dyno.output.count(f'request_id="{request_id}"') == 3, 10)
     (event,) = [it for it in dyno.lines if it.startswith("level=error") and request_id in it]
     assert page.status == 500
     assert event.startswith('level=error message="Exception on /fail [GET]"')
     assert dyno.lines.count("    ValueError: reason") == 1
     (fields,) = logged(dyno, "/fail")
     assert fields["request_id"] == request_id
+
+
+def test_a_rejected_host_is_logged_with_an_id(dyno: Server) -> None:
+    assert dyno.get("/no/host", headers={"Host": "a..b"}).status == 400
+
+    (fields,) = logged(dyno, "/no/host")
+    assert len(fields["request_id"]) >= 20
+
+
+@pytest.mark.parametrize("setting", ["127.0.0.1", "127.0.0.0/8", "*", None, "192.0.2.1"])
+def test_a_proxy_on_ipv4_is_trusted_as_it_is_written(setting: str | None) -> None:
+    env = {"FORWARDED_ALLOW_IPS": setting} if setting else {}
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7", "Host": "a.test"}
+    with procfile(app=SPECIMEN, **env) as server:
+        trusted = server.get("/address", headers=headers).text
+
+    untrusted = setting == "192.0.2.1"
+    assert (
+        trusted == ("127.0.0.1 http://" if untrusted else "192.0.2.7 https://") + "a.test/address"
+    )

@@ -1,20 +1,24 @@
 """Slow clients, restarts and deployments delay and lose no other visitor's request."""
 
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 from threading import Event, Thread
 from time import sleep
 from urllib.request import urlopen
 
 import pytest
 
-from tests.processes import Server, read_all, until
+from tests.processes import PROCFILE_COMMAND, Server, free_port, procfile, read_all, until
 
 pytestmark = pytest.mark.server
 
+SPECIMEN = "tests.serving.conftest:make_app()"
+HTTPS = {"X-Forwarded-Proto": "https"}
 GET = "GET {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n"
 INDEX = GET.format("/")
 UPLOAD = INDEX.replace("GET", "POST") + "Content-Length: 1000000\r\n\r\n"
@@ -29,7 +33,7 @@ def visits(port: int) -> Iterator[list[object]]:
     def visit() -> None:
         while not done.wait(0.05):
             try:
-                with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
+                with urlopen(f"http://127.0.0.1:{port}/", timeout=30) as response:
                     results.append(response.status)
             except OSError as error:
                 results.append(error)
@@ -45,29 +49,102 @@ def visits(port: int) -> Iterator[list[object]]:
             thread.join()
 
 
-@pytest.mark.parametrize(
-    ("opening", "drip"),
-    [
-        (f"{INDEX}X: ", "x"),  # headers that come byte by byte
-        (f"{UPLOAD}x", ""),  # uploads that stop midway, to a page that reads none
-        (f"{INDEX}\r\n", ""),  # idle connections
-        (f"{INDEX}Connection: close\r\n\r\n", ""),  # connections that the client never closes
-        (GET.format("/large") + "\r\n", ""),  # downloads that nobody reads
-    ],
-    ids=["dripping", "uploading", "idle", "unclosed", "unread"],
-)
-def test_other_clients_do_not_delay_a_visitor(dyno: Server, opening: str, drip: str) -> None:
-    with ExitStack() as stack:
-        connections = [stack.enter_context(dyno.connect(opening)) for _ in range(100)]
-        with visits(dyno.port) as results:
-            for _ in range(4):
-                sleep(0.5)
-                for connection in connections if drip else []:
-                    connection.sendall(drip.encode())
+def in_shell(script: str) -> Server:
+    """Start one worker for the specimen application by a script with a place for its command."""
+    command = PROCFILE_COMMAND.replace("blasto:APP", shlex.quote(SPECIMEN))
+    port = free_port()
+    line = f"bash -c {shlex.quote(script.format(f'exec {command}'))}"
+    return Server(line, port, PORT=str(port), WEB_CONCURRENCY="1")
 
-    # Four threads that wait 0.05 s between requests make 160 in 2 s.
-    assert set(results) == {200}
-    assert len(results) > 60
+
+OPENINGS = {
+    "dripping": f"{INDEX}X: x",  # headers that do not end
+    "uploading": f"{UPLOAD}x",  # uploads that stop midway, to a page that reads none
+    "idle": f"{INDEX}\r\n",
+    "unclosed": f"{INDEX}Connection: close\r\n\r\n",  # which the client never closes
+    "unread": GET.format("/large") + "\r\n",  # downloads that nobody reads
+    "streaming": GET.format("/stream") + "\r\n",
+}
+
+
+@pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS)
+def test_a_hundred_clients_that_do_not_end_leave_others_their_pages(
+    dyno: Server, opening: str
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(dyno.connect(opening))
+
+        assert [dyno.get(headers=HTTPS).status for _ in range(20)] == [200] * 20
+
+
+def test_with_threads_idle_clients_and_slow_headers_leave_others_their_pages() -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(procfile(app=SPECIMEN, WEB_THREADS="20"))
+        for _ in range(100):
+            stack.enter_context(server.connect(OPENINGS["idle"]))
+
+        assert [server.get().status for _ in range(20)] == [200] * 20
+        assert "Using worker: gthread" in server.output
+
+
+def test_the_longest_idle_connections_are_closed_if_connections_run_out() -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(in_shell("ulimit -n 300; {}"))
+        idle = [stack.enter_context(server.connect(INDEX + "\r\n")) for _ in range(300)]
+
+        assert server.get().status == 200
+        assert read_all(idle[0]).endswith(b"public ")  # and then the connection's end
+
+
+def test_a_soft_limit_of_descriptors_is_raised() -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(in_shell("ulimit -Sn 64; {}"))
+        for _ in range(100):
+            stack.enter_context(server.connect(INDEX + "\r\n"))
+
+        assert server.get().status == 200
+
+
+def test_a_client_that_sends_many_requests_at_once_lets_others_in() -> None:
+    requests = (f"{INDEX}\r\n" * 20_000).encode()
+    with (
+        procfile(app=SPECIMEN, WEB_CONCURRENCY="1") as server,
+        server.connect() as greedy,
+        server.connect() as visitor,
+    ):
+        sender = Thread(target=greedy.sendall, args=[requests], daemon=True)
+        reader = Thread(target=read_all, args=[greedy], daemon=True)
+        sender.start()
+        reader.start()
+        until(lambda: server.output.count("status=200") > 10, 10)
+
+        visitor.sendall(f"{INDEX}Connection: close\r\n\r\n".replace("/ ", "/private ").encode())
+        assert read_all(visitor).endswith(b"private ")
+        before_the_visitor = server.output.partition('path="/private"')[0].count('path="/"')
+
+    assert before_the_visitor < 20_000
+
+
+def test_a_request_that_blocks_its_worker_is_named() -> None:
+    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--timeout 2"}
+    with procfile(app=SPECIMEN, **env) as server, server.connect(GET.format("/spin") + "\r\n"):
+        until(lambda: "level=critical" in server.output, 60)
+
+        (line,) = [line for line in server.lines if "level=critical" in line]
+        assert 'method=GET path="/spin"' in line
+        until(lambda: server.get().status == 200, 30)
+
+
+@pytest.mark.parametrize("broken", ["full", "closed"])
+def test_a_log_that_cannot_be_written_loses_no_request(tmp_path: Path, broken: str) -> None:
+    output = ">/dev/full" if broken == "full" else "> >(true)"
+    errors = tmp_path / "errors"
+    with in_shell(f"{{}} {output} 2>{errors}") as server:
+        for _ in range(3):
+            assert [server.get(url).status for url in ("/", "/fail?text=a")] == [200, 500]
+
+        until(lambda: "The log cannot be written" in errors.read_text(), 5)
 
 
 def test_an_idle_connection_stays_open(dyno: Server) -> None:
