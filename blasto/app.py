@@ -1,5 +1,6 @@
 """The application factory and the pages."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -19,9 +20,16 @@ pages = Blueprint("pages", __name__)
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return the site: its settings from FLASK_* variables, then from `config`."""
     app = Flask(__name__)
+    app.config.from_mapping(
+        CONTENT_SECURITY_POLICY={},  # added sources, such as {"img-src": ["https://img.test"]}
+        HTTPS_ONLY="DYNO" in os.environ,  # Heroku's router leaves the redirect to the site
+        MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # bytes of a request
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
     app.config.from_prefixed_env()
     app.config.from_mapping(config)
-    app.url_map.merge_slashes = False  # its redirect would change a name, and trusts any Host
+    app.config["SESSION_COOKIE_SECURE"] |= app.config["HTTPS_ONLY"] is True
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["name"] = NameConverter
     app.add_template_global(picture)
     app.register_blueprint(pages)

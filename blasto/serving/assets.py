@@ -1,4 +1,4 @@
-"""Static files: versioned URLs, whose content never changes (RFC 8246)."""
+"""Static files, of the site and of its blueprints: versioned URLs, whose content never changes."""
 
 import hashlib
 import mimetypes
@@ -7,54 +7,81 @@ from functools import lru_cache
 from stat import S_ISREG
 from typing import Any
 
-from flask import Flask, after_this_request
+from flask import Flask, after_this_request, request
 from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
-IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
+from .cache import ask_for_all
 
-mimetypes.add_type("image/x-icon", ".ico")  # which browsers sniff as well (WHATWG MIME Sniffing)
+IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
+BRIEF = "max-age=60, s-maxage=60"
+MAX_FILENAME = 1_000  # characters
+
+# A bare machine knows none of these, and others know them by other names.
+for extension, media_type in {
+    ".atom": "application/atom+xml",
+    ".avif": "image/avif",
+    ".ico": "image/x-icon",  # as browsers sniff it (WHATWG MIME Sniffing)
+    ".js": "text/javascript",
+    ".map": "application/json",
+    ".mjs": "text/javascript",
+    ".rss": "application/rss+xml",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}.items():
+    mimetypes.add_type(media_type, extension)
 
 
 def init_app(app: Flask) -> None:
-    """Give each static file a versioned URL that is cacheable for a year; others, for a minute."""
-    if not app.has_static_folder:
-        return
-    folder = app.static_folder
-    # In the path, because Werkzeug takes twice as long for a URL with a query.
-    app.add_url_rule(f"{app.static_url_path}/v=<v>/<path:filename>", "static")
+    """Give static files versioned URLs, under which any cache may store them for a year."""
 
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
-        if endpoint == "static":
-            values.setdefault("v", version(folder, values.get("filename")))
+        if folder := folder_of(app, endpoint):
+            values.setdefault("v", version(folder, values.get("filename") or ""))
 
-    @app.url_value_preprocessor
-    def check_version(endpoint: str | None, values: dict[str, Any] | None) -> None:
-        if endpoint != "static" or values is None:
-            return
-        # During a deployment, the URL of one release can reach the other: not for good there.
-        current = values.pop("v", None) == version(folder, values["filename"])
+    @app.before_request
+    def send_whole_file() -> None:
+        if folder_of(app, request.endpoint or ""):
+            ask_for_all(request.environ)
+            after_this_request(set_lifetime)
 
-        @after_this_request
-        def set_lifetime(response: Response) -> Response:
-            response.headers["Cache-Control"] = IMMUTABLE if current else "max-age=60, s-maxage=60"
-            return response
+    def set_lifetime(response: Response) -> Response:
+        folder = folder_of(app, request.endpoint or "")
+        current = version(folder or "", (request.view_args or {})["filename"])
+        if current:
+            # During a deployment, the URL of one release can reach the other: not for a year there.
+            versioned = request.args.get("v") == current
+            response.headers["Cache-Control"] = IMMUTABLE if versioned else BRIEF
+            response.set_etag(current)
+            del response.last_modified  # which each deployment changes
+        return response
 
 
-def version(folder: str | None, filename: str | None) -> str | None:
-    """Return a hash of a file's content, or None if the folder has no such regular file."""
-    path = safe_join(folder or "", filename or "")
-    if path is None:
+def folder_of(app: Flask, endpoint: str) -> str | None:
+    """Return the folder whose files an endpoint sends, of the site or of a blueprint."""
+    name, _, static = endpoint.rpartition(".")
+    if static != "static":
         return None
+    owner = app.blueprints.get(name) if name else app
+    return owner.static_folder if owner else None
+
+
+def version(folder: str, filename: str) -> str | None:
+    """Return a hash of a file's content, or None if the folder has no such regular file."""
+    path = path_of(folder, filename) if len(filename) <= MAX_FILENAME else None
     try:
-        status = os.stat(path)  # noqa: PTH116  # a Path takes twice as long
-        return digest(path, status.st_mtime_ns) if S_ISREG(status.st_mode) else None
+        status = os.stat(path or "")  # noqa: PTH116  # a Path takes twice as long
+        return digest(path, status.st_mtime_ns) if path and S_ISREG(status.st_mode) else None
     except (OSError, ValueError):  # ValueError: NUL, or a surrogate
         return None
 
 
-@lru_cache
+path_of = lru_cache(maxsize=1_000)(safe_join)
+
+
+@lru_cache(maxsize=10_000)
 def digest(path: str, _mtime_ns: int) -> str:
     with open(path, "rb") as file:  # noqa: PTH123  # likewise
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

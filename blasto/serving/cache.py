@@ -1,102 +1,271 @@
-"""WSGI middleware: an in-memory HTTP cache, one per process (RFC 9111).
-
-The site works the same without it, only more slowly.
-"""
+"""An HTTP cache (RFC 9111): what any cache may store, decided in one place, and stored here."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from threading import Lock
+from collections.abc import Callable, Iterable
+from functools import lru_cache, wraps
+from itertools import chain
+from threading import RLock
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from werkzeug.http import parse_etags, remove_entity_headers, unquote_etag
+from flask import Flask, current_app, make_response, request
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import ResponseCacheControl
+from werkzeug.http import parse_cache_control_header
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import ClosingIterator, FileWrapper
 
-from .responses import PUBLIC, accepts_gzip
+from .headers import Headers, joined, replaced
+from .representation import (
+    CONDITIONS,
+    MAX_FIELD,
+    OK,
+    Representation,
+    accepts_gzip,
+    closed,
+    is_compressible,
+    send_file,
+)
 
+View = Callable[..., ResponseReturnValue]
+Key = tuple[tuple[str | None, ...], bool]
+
+# The store evicts its oldest entries.
 MAX_ENTRIES = 500
-MAX_BYTES = 50_000  # of one body
+MAX_BYTES = 10_000_000  # of all bodies and keys
+MAX_BODY = 1_000_000  # bytes; what is larger is sent as it comes
+MAX_KEY = 2_000  # characters
 
-# Requests with one of these headers bypass the cache.
-BYPASS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_IF_MATCH", "HTTP_RANGE")
+CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
+SEEN = "serving.seen"  # in the environ: a list for the URL that reached the site
 
 
-class Entry(NamedTuple):
-    """A stored response."""
+def cache_publicly(seconds: int) -> Callable[[View], View]:
+    """Let every cache store a page that depends on nothing but its URL.
 
-    headers: list[tuple[str, str]]
-    etag: str | None
-    body: bytes
-    stored_at: float  # seconds, as monotonic() counts them
-    max_age: int  # seconds
+    A stored page is sent without a call of the site: no `before_request` function sees the request.
+    Other processes and caches send it for `seconds`, whatever changes meanwhile.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def wrapper(*args: Any, **kwargs: Any) -> Response:
+            ask_for_all(request.environ)
+            response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
+            said = directives(response.headers.get("Cache-Control", "").lower())
+            by_default = response.direct_passthrough and str(said) == "no-cache"  # send_file()
+            if by_default or not (said.private or said.no_store or said.no_cache):
+                least = seconds if said.max_age is None else min(seconds, said.max_age)
+                response.headers["Cache-Control"] = f"max-age={least}, s-maxage={least}"
+            return response
+
+        return wrapper
+
+    return decorate
+
+
+def ask_for_all(environ: WSGIEnvironment) -> None:
+    """Have the site send all of a public response; the cache looks at the conditions."""
+    for name in CONDITIONS:
+        environ.pop(name, None)
+    environ["REQUEST_METHOD"] = "GET"  # instead of HEAD
+
+
+class Answer(NamedTuple):
+    """A response of the site, before any of it is sent."""
+
+    status: str
+    headers: Headers
+    fields: dict[str, str]  # the headers by lower-case name
+    body: Iterable[bytes]
+
+    def stored_by(self, cache_control: str) -> Self:
+        """Return it with another Cache-Control."""
+        if cache_control == self.fields.get("cache-control"):
+            return self
+        headers = replaced(self.headers, {"Cache-Control": cache_control})
+        return self._replace(headers=headers, fields=joined(headers))
+
+
+def who_may_store(answer: Answer) -> str:
+    """Return a Cache-Control: the stricter of what a response says and of what it contains."""
+    fields = answer.fields
+    said = fields.get("cache-control", "no-store").lower()
+    vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
+    if answer.status >= "4":
+        return "no-store"
+    if is_private(said) or (vary <= {"", "accept-encoding"} and "set-cookie" not in fields):
+        return said
+    # A versioned file is the same for everyone; the lifetime of a page was meant for all visitors.
+    lifetime = directives(said).immutable and directives(said).max_age
+    return f"private, max-age={lifetime}, immutable" if lifetime else "no-store"
+
+
+def is_private(cache_control: str) -> bool:
+    said = directives(cache_control)
+    return bool(said.private or said.no_store)
+
+
+def is_public(fields: dict[str, str]) -> bool:
+    said = directives(fields["cache-control"])
+    return bool(said.public or said.s_maxage is not None) and not is_private(
+        fields["cache-control"]
+    )
+
+
+def lifetime_of(fields: dict[str, str]) -> int:
+    """Return for how many seconds a public response may be stored."""
+    said = directives(fields["cache-control"])
+    if said.no_cache or "age" in fields:  # its age would have to be added
+        return 0
+    return (said.max_age if said.s_maxage is None else said.s_maxage) or 0
+
+
+@lru_cache
+def directives(cache_control: str) -> ResponseCacheControl:
+    return parse_cache_control_header(cache_control, None, ResponseCacheControl)
+
+
+def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
+    """Return all that the URLs in a page can depend on, whatever middleware an owner adds."""
+    get = environ.get
+    return (
+        get("wsgi.url_scheme"),
+        get("HTTP_HOST"),
+        get("SCRIPT_NAME"),
+        get("PATH_INFO"),
+        get("QUERY_STRING"),
+        get("HTTP_X_FORWARDED_HOST"),
+        get("HTTP_X_FORWARDED_PREFIX"),
+    )
 
 
 class Cache:
-    """Serves from memory the complete responses that any cache may store."""
+    """WSGI middleware that sees each response last, and stores what any cache may store."""
 
-    def __init__(self, app: WSGIApplication) -> None:
+    def __init__(self, flask: Flask, app: WSGIApplication) -> None:
+        self.flask = flask
         self.app = app
-        self.entries: OrderedDict[tuple[object, ...], Entry] = OrderedDict()  # oldest first
-        self.lock = Lock()
+        self.entries: OrderedDict[Key, Representation] = OrderedDict()  # oldest first
+        self.bytes = 0
+        self.lock = RLock()
+
+        @flask.after_request
+        def note_url(response: Response) -> Response:
+            request.environ.get(SEEN, []).append(url_of(request.environ))
+            return response
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        get = environ.get
-        if environ["REQUEST_METHOD"] != "GET" or not environ.keys().isdisjoint(BYPASS):
-            return self.app(environ, start_response)
-        key = (
-            environ["wsgi.url_scheme"],
-            get("HTTP_X_FORWARDED_PROTO"),  # decides about the redirect to HTTPS
-            get("HTTP_HOST"),
-            get("SCRIPT_NAME"),
-            get("PATH_INFO"),
-            get("QUERY_STRING"),
-            accepts_gzip(get("HTTP_ACCEPT_ENCODING", "")),
-        )
-        entry = self.entries.get(key)
-        if entry is None or (age := monotonic() - entry.stored_at) >= entry.max_age:
-            return self.fetch(key, environ, start_response)
-        headers = [*entry.headers, ("Age", str(int(age)))]
-        known = get("HTTP_IF_NONE_MATCH")
-        if known and parse_etags(known).contains_weak(entry.etag or ""):
-            remove_entity_headers(headers)
-            start_response("304 NOT MODIFIED", headers)
-            return ()
-        start_response("200 OK", headers)
-        return (entry.body,)
+        accept_encoding = environ.get("HTTP_ACCEPT_ENCODING", "")
+        gzipped = len(accept_encoding) <= MAX_FIELD and accepts_gzip(accept_encoding)
+        body = self.respond((url_of(environ), gzipped), environ, start_response)
+        return body if environ["REQUEST_METHOD"] != "HEAD" else closed(body)
 
-    def fetch(
-        self, key: tuple[object, ...], environ: WSGIEnvironment, start_response: StartResponse
+    def respond(
+        self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Call the application, and store its response if any cache may."""
-        started: list[Any] = ["", []]  # until then: some start as late as when the body is read
+        """Send what is stored, or else the response of the site."""
+        entry = self.entries.get(key) if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
+        if entry is None or not (entry.immutable or environ.keys().isdisjoint(CREDENTIALS)):
+            return self.ask(key, environ, start_response)
+        if (age := int(monotonic() - entry.stored_at)) < entry.max_age:
+            return entry.send(environ, start_response, ("Age", str(age)))
+        with entry.renewal:  # one request renews it, and the others wait
+            if self.entries.get(key) is entry:
+                try:
+                    return self.ask(key, environ, start_response)
+                finally:
+                    self.remove(key, entry)
+        return self.respond(key, environ, start_response)
 
-        def capture(*response: Any) -> Any:
-            started[:] = response
-            return start_response(*response)
+    def ask(
+        self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Send the response of the site, which no more caches may store than it allows."""
+        sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
+        environ[SEEN] = []
+        answer = call(self.app, environ)
+        environ.update(sent)
+        answer = answer.stored_by("no-store" if self.flask.debug else who_may_store(answer))
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            if answer.status == OK and is_public(answer.fields):
+                return self.send(key, answer, environ, start_response)
+        elif environ["REQUEST_METHOD"] not in ("OPTIONS", "TRACE") and answer.status < "4":
+            self.invalidate(environ, answer.fields.get("location", ""))
+        start_response(answer.status, answer.headers)
+        return answer.body
 
-        body = self.app(environ, capture)
-        status, headers = started[:2]
-        fields = {name.lower(): value for name, value in headers}
-        public = PUBLIC.fullmatch(fields.get("cache-control", ""))
-        if not (
-            public
-            and status == "200 OK"
-            and len(fields) == len(headers)  # a repeated field can contradict itself
-            and "set-cookie" not in fields
-            and fields.get("vary", "Accept-Encoding") == "Accept-Encoding"
-            and int(fields.get("content-length", MAX_BYTES + 1)) <= MAX_BYTES
+    def send(
+        self, key: Key, answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Send a public response: a file as it is read; anything else compressed, and stored."""
+        _, headers, fields, body = answer
+        size = int(fields.get("content-length", MAX_BODY + 1))
+        file = isinstance(body, (FileWrapper, environ.get("wsgi.file_wrapper", FileWrapper)))
+        if file and (size > MAX_BODY or not is_compressible(fields)):
+            return send_file(headers, body, environ, start_response)
+        whole = read(body) if size <= MAX_BODY else None
+        if whole is None or len(whole) != size:
+            start_response(OK, headers)
+            return body if whole is None else (whole,)
+        entry = Representation(headers, fields, whole, lifetime_of(fields), gzipped=key[1])
+        if environ[SEEN] == [key[0]] and (
+            environ.keys().isdisjoint(CREDENTIALS)
+            or (entry.immutable and "HTTP_AUTHORIZATION" not in environ)
         ):
-            return body
-        try:
-            whole = b"".join(body)
-        finally:
-            if hasattr(body, "close"):
-                body.close()
-        if len(whole) == int(fields["content-length"]):
-            etag, _ = unquote_etag(fields.get("etag"))
-            with self.lock:
-                self.entries.pop(key, None)
-                self.entries[key] = Entry([*headers], etag, whole, monotonic(), int(public[1]))
-                if len(self.entries) > MAX_ENTRIES:
-                    self.entries.popitem(last=False)
-        return (whole,)
+            self.store(key, entry)
+        return entry.send(environ, start_response)
+
+    def store(self, key: Key, entry: Representation) -> None:
+        """Store a response that has a lifetime, and evict the oldest ones when there is no room."""
+        if not entry.max_age or len(str(key)) > MAX_KEY:
+            return
+        with self.lock:
+            self.remove(key, self.entries.get(key))
+            self.entries[key] = entry
+            self.bytes += entry.size
+            while len(self.entries) > MAX_ENTRIES or self.bytes > MAX_BYTES:
+                self.remove(*next(iter(self.entries.items())))
+
+    def remove(self, key: Key, entry: Representation | None) -> None:
+        """Remove an entry, unless another has taken its place."""
+        with self.lock:
+            if entry and self.entries.get(key) is entry:
+                del self.entries[key]
+                self.bytes -= entry.size
+
+    def invalidate(self, environ: WSGIEnvironment, location: str) -> None:
+        """Remove what is stored of a URL that was written to, and of where it redirects (4.4)."""
+        paths = {
+            f"{environ['SCRIPT_NAME']}{environ['PATH_INFO']}",
+            unquote(urlsplit(location).path, "latin-1"),
+        }
+        for key, entry in [*self.entries.items()]:
+            _, _, root, path, *_ = key[0]
+            if f"{root}{path}" in paths:
+                self.remove(key, entry)
+
+
+def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
+    """Return the response of an application, before any of it is sent."""
+    started: list[Any] = []
+
+    def start(status: str, headers: Headers, *_: Any) -> Any:
+        started[:] = status, headers
+
+    body = app(environ, start)
+    if not started:  # middleware may start only when its body is read
+        parts = iter(body)
+        first = next(parts, b"")
+        body = ClosingIterator(chain([first], parts), getattr(body, "close", None))
+    status, headers = started
+    return Answer(status, headers, joined(headers), body)
+
+
+def read(body: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(body)
+    finally:
+        closed(body)

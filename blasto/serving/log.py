@@ -2,42 +2,73 @@
 
 import json
 import logging
+import os
 import re
 import sys
-from uuid import uuid4
+from contextlib import suppress
+from datetime import UTC, datetime
+from secrets import token_hex
+from wsgiref.types import WSGIEnvironment
 
+import flask.logging
 from flask import Flask, has_request_context, request
 
 REQUEST_ID = re.compile(r"[\w-]{20,200}", re.ASCII)  # as Heroku's router accepts from a client
 
 
 def init_app(app: Flask) -> None:
-    """Log to standard output, and give templates `request_id()`."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(LogfmtFormatter())
-    app.logger.handlers = [handler]
-    app.logger.setLevel(logging.INFO)
+    """Log what no other handler does, and give templates `request_id()`."""
+    # Of all loggers, for as long as the site sets up no handlers of its own, sooner or later.
+    handler = LogfmtHandler(sys.stdout)
+    handler.addFilter(lambda _record: not logging.root.handlers)
+    logging.lastResort = flask.logging.default_handler = handler
+    logging.captureWarnings(capture=True)
+    logging.getLogger("py.warnings").handlers = [handler]  # or logging adds one that does nothing
+    if not logging.root.handlers:
+        logging.root.setLevel(logging.INFO)
+    if app.debug:
+        logging.getLogger(app.import_name.partition(".")[0]).setLevel(logging.DEBUG)
     app.jinja_env.globals["request_id"] = request_id
 
 
+def name_request(environ: WSGIEnvironment) -> str:
+    """Return the X-Request-ID that the router sent, or a new one, which all others then see."""
+    sent: str = environ.get("HTTP_X_REQUEST_ID", "")
+    if REQUEST_ID.fullmatch(sent):
+        return sent
+    environ["HTTP_X_REQUEST_ID"] = new = token_hex(16)
+    return new
+
+
 def request_id() -> str:
-    """Return the X-Request-ID that the router sent, or a new one if it sent none."""
-    if not REQUEST_ID.fullmatch(request.headers.get("X-Request-ID", "")):
-        # Stored in the environ, so that the server's access log has the same ID.
-        request.environ["HTTP_X_REQUEST_ID"] = str(uuid4())
-    return request.headers["X-Request-ID"]
+    """Return the ID of the current request."""
+    return name_request(request.environ)
 
 
-class LogfmtFormatter(logging.Formatter):
-    """Formats a record as a line of logfmt; no message can look like two."""
+class LogfmtHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python has it as generic
+    """Writes a record as a line of logfmt; no message can look like two."""
+
+    failed = False
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"level={record.levelname.lower()} message={json.dumps(record.getMessage())}"
+        now = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = "" if "DYNO" in os.environ else f"time={now} "  # Heroku adds the time
+        line += f"level={record.levelname.lower()} message={json.dumps(record.getMessage())}"
         if has_request_context():
-            line += f" request_id={request_id()}"
-        if not record.exc_info:
-            return line
+            line += f" request_id={json.dumps(request_id())}"
         # A traceback can quote the client: repr() escapes its control characters, and the
         # indentation keeps it from passing for a log line.
-        traceback = self.formatException(record.exc_info).splitlines()
-        return "\n    ".join([line, *(repr(text)[1:-1] for text in traceback)])
+        formatter = logging.Formatter()
+        traceback = formatter.formatException(record.exc_info) if record.exc_info else ""
+        stack = formatter.formatStack(record.stack_info) if record.stack_info else ""
+        details = f"{traceback}\n{stack}".strip().splitlines()
+        return "\n    ".join([line, *(repr(text)[1:-1] for text in details)])
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """Say once that the log cannot be written: no event is worth a visitor's response."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+        elif not self.failed:
+            self.failed = True
+            with suppress(OSError):
+                print(f"The log cannot be written: {sys.exception()}", file=sys.stderr)  # noqa: T201

@@ -1,8 +1,8 @@
 """Every page of the site and every error page, in process."""
 
+import re
 from collections import Counter
 from urllib.parse import urldefrag
-from uuid import UUID
 
 import pytest
 from flask import Flask, abort
@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import default_exceptions
 
 from blasto.app import create_app
-from blasto.serving.responses import PUBLIC
 
 from tests.sitemap import Document, Page, find_pages
 
@@ -129,7 +128,7 @@ def test_any_cache_may_store_it_only_if_it_is_the_same_for_everyone(
     page: Page, app: Flask, client: FlaskClient
 ) -> None:
     headers = client.get(page.url).headers
-    if not PUBLIC.fullmatch(headers["Cache-Control"]):
+    if "s-maxage" not in headers["Cache-Control"]:
         return
 
     other = create_app().test_client(use_cookies=False)
@@ -149,7 +148,7 @@ def test_if_any_cache_may_store_it_it_is_compressed_and_revalidated(
 ) -> None:
     accept = {"Accept-Encoding": "gzip"}
     response = client.get(page.url, headers=accept)
-    if not PUBLIC.fullmatch(response.headers["Cache-Control"]):
+    if "s-maxage" not in response.headers["Cache-Control"]:
         return
 
     again = client.get(page.url, headers={**accept, "If-None-Match": response.headers["ETag"]})
@@ -212,7 +211,7 @@ def test_an_error_page_shows_a_new_request_id_without_one_from_the_router(
 ) -> None:
     page = Document(client.get("/no/page", headers={"X-Request-ID": sent} if sent else {}).text)
 
-    assert UUID(page.texts("code")[0]).version == 4
+    assert re.fullmatch("[0-9a-f]{32}", page.texts("code")[0])
 
 
 def test_an_error_page_shows_the_request_id_of_the_router(client: FlaskClient) -> None:

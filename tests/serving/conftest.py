@@ -1,11 +1,13 @@
 """An application of the tests' own, in process: `serving` has to serve any site."""
 
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, request, url_for
+from flask import Flask, request, session, url_for
 from flask.testing import FlaskClient
 from jinja2 import DictLoader
 
@@ -13,11 +15,12 @@ from blasto import serving
 from blasto.serving import cache_publicly
 
 
-def make_app(static: Path | None = None, **config: Any) -> Flask:
+def make_app(static: Path | None = None, **config: Any) -> Flask:  # noqa: C901  # its views
     """Return an application with pages that are public, private, slow, large or failing."""
     app = Flask("specimen", static_folder=static and str(static), static_url_path="/static")
+    app.config.from_mapping(HTTPS_ONLY="DYNO" in os.environ, SECRET_KEY="secret")  # noqa: S106
     app.config.from_mapping(config)
-    app.jinja_loader = DictLoader({"error.html": "{{ error.code }} {{ request_id() }}"})
+    app.jinja_loader = DictLoader({"error.html": "<h1>{{ error.code }}</h1>{{ request_id() }}"})
     serving.init_app(app)
 
     @app.get("/")
@@ -25,15 +28,39 @@ def make_app(static: Path | None = None, **config: Any) -> Flask:
     def public() -> str:
         return "public " * 100
 
-    @app.get("/private")
+    @app.route("/private", methods=["GET", "POST"])
     def private() -> str:
         return "private " * 100
+
+    @app.get("/address")
+    def address() -> str:
+        return f"{request.remote_addr} {request.url}"
+
+    @app.post("/upload")
+    def upload() -> str:
+        return str(len(request.form))
+
+    @app.get("/session")
+    def sign_in() -> str:
+        session.permanent = True
+        session["name"] = "Bo"
+        return "signed in"
 
     @app.get("/sleep")
     def sleep() -> str:
         print("begun", flush=True)  # noqa: T201  # for the test that waits for it
         time.sleep(float(request.args["seconds"]))
         return "slept well"
+
+    @app.get("/spin")
+    def spin() -> str:
+        while True:
+            pass
+
+    @app.get("/stream")
+    def stream() -> Iterator[str]:
+        yield "first\n"
+        time.sleep(60)
 
     @app.get("/large")
     def large() -> bytes:
@@ -50,6 +77,7 @@ def make_app(static: Path | None = None, **config: Any) -> Flask:
 @pytest.fixture
 def app(tmp_path: Path) -> Flask:
     (tmp_path / "text.txt").write_text("text " * 100)
+    (tmp_path / "picture.png").write_bytes(bytes(range(200)))
     return make_app(tmp_path)
 
 
@@ -58,8 +86,7 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client(use_cookies=False)
 
 
-@pytest.fixture
-def versioned(app: Flask) -> str:
-    """The versioned URL of the static file."""
+def url_of(app: Flask, filename: str, endpoint: str = "static") -> str:
+    """Return the versioned URL of a static file."""
     with app.test_request_context():
-        return url_for("static", filename="text.txt")
+        return url_for(endpoint, filename=filename)

@@ -1,0 +1,48 @@
+"""Errors: the page error.html, or a problem for a program (RFC 9457)."""
+
+import json
+
+from flask import Flask, current_app, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from .log import request_id
+
+MAX_ACCEPT = 500  # characters; a longer header is not parsed
+
+
+def init_app(app: Flask) -> None:
+    """Register the error pages, unless the site has its own; any handler of its own wins."""
+    handlers = app.error_handler_spec[None][None]
+    if Exception not in handlers:
+        app.register_error_handler(Exception, error_response)
+
+
+def error_response(error: Exception) -> Response:
+    """Return an error's own response, or else a problem or a page with its status and headers."""
+    if not isinstance(error, HTTPException):
+        raise error  # Flask logs it, and calls this again with an InternalServerError
+    response = error.get_response()
+    if error.response or type(error).get_body is not HTTPException.get_body:
+        return response
+    if prefers_json():
+        problem = {"title": error.name, "status": error.code, "detail": error.description}
+        response.data = json.dumps(problem | {"request_id": request_id()})
+        response.mimetype = "application/problem+json"
+        return response
+    try:
+        response.data = render_template("error.html", error=error)
+    except Exception as failure:  # the layout, or the database behind it
+        failure.__suppress_context__ = True  # which is in the log already
+        current_app.logger.exception("error.html failed for a %s", error.code)
+        response.data = f"{error.code} {error.name}\n{error.description}\n{request_id()}\n"
+        response.mimetype = "text/plain"
+    return response
+
+
+def prefers_json() -> bool:
+    """Return whether the client prefers JSON to HTML."""
+    if len(request.headers.get("Accept", "")) > MAX_ACCEPT:
+        return False
+    types = ("text/html", "application/json", "application/problem+json")
+    return request.accept_mimetypes.best_match(types, "text/html") != "text/html"

@@ -1,0 +1,176 @@
+"""What every request passes before the site sees it: ID, size, proxy, host and HTTPS."""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from http import HTTPStatus
+from ipaddress import ip_address, ip_network
+from typing import Any, NamedTuple
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import click
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.sansio.utils import host_is_trusted
+from werkzeug.wsgi import get_host
+
+from .headers import Headers, SecurityHeaders
+from .log import name_request
+
+# A header may come in several lines. This is what gunicorn allows for one, and enough for all.
+MAX_HEADER = 8190  # characters
+HEADER_NAMES = ("HTTP_", "CONTENT_")
+MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
+
+
+class Answer(NamedTuple):
+    """A response in plain text, which depends on no host and no template."""
+
+    status: HTTPStatus
+    text: str
+
+    def headers(self) -> Headers:
+        is_redirect = self.status == HTTPStatus.PERMANENT_REDIRECT
+        return [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(self.text) + 1)),
+            ("Cache-Control", "no-store"),
+            *([("Location", self.text)] if is_redirect else []),
+        ]
+
+
+class Gate:
+    """WSGI middleware that passes a request on, redirects it to HTTPS, or rejects it.
+
+    Raises click.ClickException if a setting is invalid.
+    """
+
+    def __init__(self, flask: Flask, app: WSGIApplication, headers: SecurityHeaders) -> None:
+        self.flask = flask
+        self.app = app
+        self.app_behind_proxy = ProxyFix(app, x_for=1, x_proto=0)
+        self.headers = headers
+        self.https_only = https_only(flask.config.get("HTTPS_ONLY", False))
+        flask.config["TRUSTED_HOSTS"] = hosts = trusted_hosts(flask.config["TRUSTED_HOSTS"])
+        self.is_served = host_check(hosts)
+        self.is_proxy = proxy_check(os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request_id = name_request(environ)
+        app, proto, address = self.app, None, environ.get("REMOTE_ADDR", "")
+        environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
+        if self.is_proxy(address):
+            app = self.app_behind_proxy if "HTTP_X_FORWARDED_FOR" in environ else app
+            proto = environ.get("HTTP_X_FORWARDED_PROTO")
+            if proto == "https":
+                environ["wsgi.url_scheme"] = proto
+        response = self.answer(environ, proto)
+        if response is None:
+            try:
+                return app(environ, start_response)
+            except Exception:  # after the error pages, such as in a teardown function
+                if self.flask.debug or self.flask.testing:
+                    raise
+                self.flask.logger.exception("A response failed, request_id=%s", request_id)
+                response = Answer(
+                    HTTPStatus.INTERNAL_SERVER_ERROR, f"500 Internal Server Error\n{request_id}"
+                )
+
+        status = f"{response.status.value} {response.status.phrase}"
+        start_response(status, self.headers.complete(response.headers(), environ))
+        return (f"{response.text}\n".encode(),) if environ["REQUEST_METHOD"] != "HEAD" else ()
+
+    def answer(self, environ: WSGIEnvironment, proto: str | None) -> Answer | None:
+        """Return the response to a request that does not reach the site."""
+        if is_too_long(environ):
+            return Answer(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "This request is too long. Delete this site's cookies.",
+            )
+        if environ["PATH_INFO"] == "/up":
+            return Answer(HTTPStatus.OK, "up")
+        host = environ.get("HTTP_HOST") or get_host(environ)
+        if len(host) > MAX_HOST or not self.is_served(host):
+            return Answer(
+                HTTPStatus.BAD_REQUEST, "This site has another host name. Check the address."
+            )
+        if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
+            # Byte for byte: PATH_INFO is decoded, and %2523 would become %23.
+            target = re.sub("^https?://[^/?]*", "", environ["RAW_URI"])
+            path = target if target.startswith("/") else f"/{target}"
+            return Answer(
+                HTTPStatus.PERMANENT_REDIRECT, f"https://{host.removesuffix(':80')}{path}"
+            )
+        return None
+
+
+def is_too_long(environ: WSGIEnvironment) -> bool:
+    """Return whether a header is longer than anybody should parse."""
+    for name, value in environ.items():
+        if type(value) is str and len(value) > MAX_HEADER and name.startswith(HEADER_NAMES):
+            return True
+    return False
+
+
+def https_only(value: Any) -> bool:
+    """Return the setting HTTPS_ONLY."""
+    if value not in (True, False):  # 1 and 0 are equal to these
+        raise click.ClickException(f"FLASK_HTTPS_ONLY must be 1 or 0, not {value!r}.")
+    return bool(value)
+
+
+def trusted_hosts(value: Any) -> list[str] | None:
+    """Return the setting TRUSTED_HOSTS in lower case, or None for any host."""
+    if value is None:
+        return None
+    try:
+        names = value.split(",") if isinstance(value, str) else value
+        hosts = [name.strip().lower() for name in names]
+    except (AttributeError, TypeError):
+        hosts = []
+    if not hosts or not all(host_is_trusted(host.removeprefix("."), [host]) for host in hosts):
+        raise click.ClickException(
+            "FLASK_TRUSTED_HOSTS must be host names separated by commas, "
+            f"such as www.example.com,.example.org, not {value!r}."
+        )
+    return hosts
+
+
+def host_check(trusted: list[str] | None) -> Callable[[str], bool]:
+    """Return a function that tells whether a Host header names a host, and a trusted one."""
+
+    @lru_cache
+    def is_served(host: str) -> bool:
+        try:
+            host.encode("idna")  # as Werkzeug does to build a URL
+        except UnicodeError:
+            return False
+        return host_is_trusted(host, trusted)
+
+    return is_served
+
+
+def proxy_check(setting: str) -> Callable[[str], bool]:
+    """Return a function that tells whether an address is that of a trusted proxy."""
+    addresses = [part.strip() for part in setting.split(",") if part.strip()]
+    try:
+        networks = [ip_network(it, strict=False) for it in addresses if it != "*"]
+    except ValueError as error:
+        raise click.ClickException(
+            "FORWARDED_ALLOW_IPS must be * or addresses and networks separated by commas, "
+            f"such as 127.0.0.1,10.0.0.0/8: {error}."
+        ) from None
+
+    @lru_cache
+    def is_proxy(address: str) -> bool:
+        if "*" in addresses or not address:  # none on a Unix socket
+            return True
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(ip, "ipv4_mapped", None) or ip  # IPv4 on a dual-stack socket
+        return any(ip in network or mapped in network for network in networks)
+
+    return is_proxy

@@ -1,0 +1,79 @@
+"""Security headers: on every response, unless the site has set its own."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import click
+
+Headers = list[tuple[str, str]]
+
+# Nothing from elsewhere and nothing inline; a site adds sources in CONTENT_SECURITY_POLICY.
+POLICY = {
+    "default-src": "'none'",
+    **dict.fromkeys(("connect-src", "font-src", "form-action", "frame-src"), "'self'"),
+    **dict.fromkeys(("img-src", "media-src", "script-src", "style-src"), "'self'"),
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",  # forms of Flask-WTF need the referrer within the site
+    "X-Content-Type-Options": "nosniff",
+}
+HSTS = ("Strict-Transport-Security", "max-age=31536000")  # a year (RFC 6797)
+
+
+class SecurityHeaders:
+    """WSGI middleware that adds the headers that a response lacks."""
+
+    def __init__(self, app: WSGIApplication, sources: Any) -> None:
+        self.app = app
+        self.headers = [("Content-Security-Policy", policy(sources)), *HEADERS.items()]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: Headers, *exc_info: Any) -> Any:
+            return start_response(status, self.complete(headers, environ), *exc_info)
+
+        return self.app(environ, start)
+
+    def complete(self, headers: Headers, environ: WSGIEnvironment) -> Headers:
+        """Return the headers of a response with the missing ones."""
+        present = {name.lower() for name, _ in headers}
+        ours = [HSTS, *self.headers] if environ["wsgi.url_scheme"] == "https" else self.headers
+        return [*headers, *(header for header in ours if header[0].lower() not in present)]
+
+
+def policy(sources: Any) -> str:
+    """Return the Content-Security-Policy with the sources that a site adds to its directives.
+
+    Raises click.ClickException if they are anything but lists of sources by directive.
+    """
+    directives = dict(POLICY)
+    for directive, added in sources.items() if isinstance(sources, Mapping) else [("", sources)]:
+        text = " ".join(added) if isinstance(added, list | tuple) else str(added)
+        if not (re.fullmatch("[a-z-]+", directive) and re.fullmatch("[ -+.-:<-~-]*", text)):
+            raise click.ClickException(
+                "CONTENT_SECURITY_POLICY must be lists of sources by directive, "
+                f'such as {{"img-src": ["https://img.example.com"]}}, not {sources!r}.'
+            )
+        ours = directives.get(directive, "").replace("'none'", "")
+        directives[directive] = f"{ours} {text}".strip()
+    return "; ".join(f"{directive} {value}" for directive, value in directives.items())
+
+
+def joined(headers: Headers) -> dict[str, str]:
+    """Return the values by lower-case name, those of a repeated one joined (RFC 9110, 5.3)."""
+    fields: dict[str, str] = {}
+    for name, value in headers:
+        lower = name.lower()
+        fields[lower] = f"{fields[lower]}, {value}" if lower in fields else value
+    return fields
+
+
+def replaced(headers: Headers, fields: dict[str, str]) -> Headers:
+    """Return the headers with other values for some names."""
+    names = {name.lower() for name in fields}
+    return [*(it for it in headers if it[0].lower() not in names), *fields.items()]

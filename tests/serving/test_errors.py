@@ -1,0 +1,141 @@
+"""Errors of any application: pages, problems, own responses, and what is left if a page fails."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+import pytest
+from flask import Flask, Response, abort, jsonify, redirect
+from jinja2 import DictLoader
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    NotFound,
+    ServiceUnavailable,
+    Unauthorized,
+    default_exceptions,
+)
+
+from blasto import serving
+
+from tests.serving.conftest import make_app
+
+JSON = {"Accept": "application/json"}
+
+
+@pytest.mark.parametrize("status", default_exceptions)
+def test_an_error_is_a_page_with_its_status(app: Flask, status: int) -> None:
+    app.add_url_rule("/error", "error", lambda: abort(status))
+
+    response = app.test_client().get("/error", headers={"Accept": "text/html, */*;q=0.1"})
+
+    assert response.status_code == status
+    assert response.content_type == "text/html; charset=utf-8"
+    assert f"<h1>{status}</h1>" in response.text
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_problem"),
+    [
+        *((accept, True) for accept in ("application/json", "application/problem+json")),
+        *((accept, True) for accept in ("text/html;q=0.5, application/json", "application/*")),
+        *((accept, False) for accept in ("", "*/*", "text/html, application/json", "image/png")),
+        ("application/json;q=0.1, text/*", False),
+        ("application/json, " + "a/b, " * 200, False),
+    ],
+)
+def test_a_client_that_prefers_json_gets_a_problem(
+    app: Flask, accept: str, *, is_problem: bool
+) -> None:
+    response = app.test_client().get("/nothing", headers={"Accept": accept})
+
+    assert response.status_code == 404
+    assert (response.mimetype == "application/problem+json") == is_problem
+    if is_problem:
+        problem = response.get_json()
+        assert (problem["title"], problem["status"]) == ("Not Found", 404)
+
+
+def test_a_problem_has_the_description_and_the_headers_of_the_error(app: Flask) -> None:
+    app.add_url_rule("/busy", "busy", raising(ServiceUnavailable("Soon", retry_after=9)))
+
+    response = app.test_client().get("/busy", headers=JSON)
+
+    assert response.get_json()["detail"] == "Soon"
+    assert response.headers["Retry-After"] == "9"
+    assert app.test_client().post("/", headers=JSON).headers["Allow"]
+
+
+class OwnBody(NotFound):
+    def get_body(self, *_: Any) -> str:
+        return "own"
+
+
+def raising(error: Exception) -> Callable[[], NoReturn]:
+    def view() -> NoReturn:
+        raise error
+
+    return view
+
+
+OWN = {
+    "a response": (lambda: abort(Response("own", 409)), 409),
+    "a response with a status": (lambda: abort(409, response=Response("own", 409)), 409),
+    "a redirect": (raising(BadRequest(response=redirect("/"))), 302),
+    "a body": (raising(OwnBody()), 404),
+}
+
+
+@pytest.mark.parametrize(("raised", "status"), OWN.values(), ids=OWN)
+def test_an_errors_own_response_is_sent(app: Flask, raised: Any, status: int) -> None:
+    app.add_url_rule("/error", "error", raised)
+
+    response = app.test_client().get("/error", headers=JSON)
+
+    assert response.status_code == status
+    assert response.text == "own" or response.location == "/"
+
+
+@pytest.mark.parametrize("handled", [HTTPException, Exception, 404])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_sites_own_handler_wins(handled: Any, *, first: bool) -> None:
+    app = Flask("specimen")
+    if first:
+        app.register_error_handler(handled, lambda error: (jsonify(own=error.code), error.code))
+    serving.init_app(app)
+    if not first:
+        app.register_error_handler(handled, lambda error: (jsonify(own=error.code), error.code))
+
+    assert app.test_client().get("/nothing").get_json() == {"own": 404}
+
+
+@pytest.mark.parametrize("template", ["{{ 1 / 0 }}", "{{ url_for('no.such') }}", None])
+def test_without_its_page_an_error_is_plain_text(app: Flask, template: str | None) -> None:
+    app.jinja_loader = DictLoader({"error.html": template} if template else {})
+    app.add_url_rule("/unauthorized", "unauthorized", raising(Unauthorized()))
+
+    for url, status in {"/nothing": 404, "/fail?text=secret": 500, "/unauthorized": 401}.items():
+        response = app.test_client().get(url, headers={"X-Request-ID": "id-" * 10})
+
+        assert response.status_code == status
+        assert response.mimetype == "text/plain"
+        assert HTTPStatus(status).phrase in response.text
+        assert "id-" * 10 in response.text
+        assert "secret" not in response.text
+        assert "Content-Security-Policy" in response.headers
+
+
+def test_a_context_processor_that_fails_leaves_a_404_a_404(app: Flask) -> None:
+    app.context_processor(lambda: {"count": 1 // 0})
+
+    assert app.test_client().get("/nothing").status_code == 404
+
+
+def test_an_upload_over_the_limit_is_a_413() -> None:
+    app = make_app(MAX_CONTENT_LENGTH=1000)
+
+    response = app.test_client().post("/upload", data={"text": "x" * 1000})
+
+    assert response.status_code == 413
+    assert "<h1>413</h1>" in response.text
