@@ -37,9 +37,12 @@ def normalize(text: str) -> str:
         text = re.sub(r"(?<!\S)[\u200c\u200d]+", "", text)  # a joiner joins two characters
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if BLANK.fullmatch(name):
-        raise InvalidNameError("Please enter a name with at least one visible character.")
+        blank = "Enter a name with at least one visible character."
+        raise InvalidNameError(blank if text.strip() else "Enter your name.")
     if len(name) > MAX_LENGTH:
-        raise InvalidNameError(f"Please use at most {MAX_LENGTH} characters; that was {len(name)}.")
+        raise InvalidNameError(
+            f"Your name must be {MAX_LENGTH} characters or fewer. That was {len(name)}."
+        )
     return name
 
 
