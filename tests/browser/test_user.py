@@ -17,6 +17,9 @@ pytestmark = pytest.mark.server
 
 TOWER = "Z" + "\u0300\u0316\u0301\u0317\u0302" * 15
 SHOWN = ["Bo", "W" * 80, "محمد", "ゆき", "👩\u200d👩\u200d👧\u200d👦", TOWER, "i " * 39 + "i"]
+# In these scripts, letters stand above and below each other.
+TALL = ["ᬲ᭄ᬢ᭄ᬭᬷ", "ꦱ꧀ꦠꦿꦷ", "རྫོགས", "မြန်မာကြူ", "ಸ್ತ್ರೀ", "ស្ត្រី", "مُحَمَّدٌ", "Ǻǰ"]
+SCREENS = [(320, 568), (390, 664), (768, 1024), (1280, 600), (1366, 657), (1920, 950), (844, 390)]
 URLS = [*(f"/user/{quote(name)}" for name in SHOWN), "/user?name=", f"/user?name={'x' * 700}"]
 
 
@@ -65,6 +68,20 @@ def test_an_invalid_name_is_explained_and_kept(tab: Page) -> None:
         assert tab.locator("input[name=name]").input_value() == text.replace("\0", "\ufffd")
 
 
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_an_explanation_is_in_view_and_its_field_has_the_focus(
+    browser: Browser, site: Server, width: int, height: int
+) -> None:
+    with new_tab(browser, site, viewport={"width": width, "height": height}) as tab:
+        for url in URLS[-2:]:
+            tab.goto(url)
+
+            for selector in ("input[name=name]:focus", "[role=alert]"):
+                box = tab.locator(selector).bounding_box()
+                assert box, selector
+                assert 0 <= box["y"] <= height - box["height"], f"{url}: {selector} is out of view"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_greetings_and_explanations_are_accessible_and_fit(
@@ -92,6 +109,17 @@ def test_a_name_paints_nothing_outside_its_box(browser: Browser, site: Server) -
             tab.locator("h1 bdi").evaluate("name => { name.style.visibility = 'hidden' }")
 
             assert around(tab, box["y"], box["y"] + box["height"]) == shown, name
+
+
+def test_a_name_is_whole_in_every_script(browser: Browser, site: Server) -> None:
+    with new_tab(browser, site, reduced_motion="reduce", **DESKTOP) as tab:
+        for name in TALL:
+            tab.goto(f"/user/{quote(name)}")
+
+            shown = tab.screenshot(full_page=True)
+            tab.locator("h1 bdi").evaluate("name => { name.style.overflow = 'visible' }")
+
+            assert tab.screenshot(full_page=True) == shown, f"{name} is cut off"
 
 
 def around(tab: Page, top: float, bottom: float) -> list[bytes]:

@@ -1,0 +1,112 @@
+"""What an owner writes without a class, and every page in large text, in Chromium."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import render_template_string
+from playwright.sync_api import Browser, Page
+
+from blasto.app import create_app
+
+from tests.browser.conftest import DESKTOP, PHONE, new_tab
+from tests.browser.test_pages import OVERFLOW, PAGES, RULES
+from tests.processes import Server
+
+pytestmark = pytest.mark.server
+
+ELEMENTS = """{% extends "base.html" %}{% set title = "Elements" %}{% block main %}
+<h1>Elements</h1><p><code>Code</code>, <kbd>key</kbd>, <mark>mark</mark>, <small>fine print</small>.
+<figure><pre>{{ "unbroken" * 20 }}</pre><figcaption>A caption</figcaption></figure>
+<details open><summary>A summary</summary>Details</details><blockquote>A quotation</blockquote>
+<dl><dt>A term<dd>Its meaning</dl><hr><p role="alert">An alert<p role="status">A status
+<table><caption>Prices</caption><tr><th>Bread<th>Weight<th>Price<th>Per kilogram
+<tr><td>Sourdough with walnuts<td>1,000 g<td>6.50<td>6.50</table>
+<form><label for="on">On</label><input id="on" value="text" placeholder="A placeholder">
+<label for="off">Off</label><input id="off" value="text" disabled>
+<p><button id=button>Send</button><button id=dim disabled>Send</button><input id=submit type=submit>
+<fieldset><legend>Boxes</legend><p><label><input type="checkbox"> In its label</label>
+<p><label>In its label <input type="checkbox"></label>
+<p><input type="checkbox" id="a"><label for="a">Before its label</label>
+<p><label for="b">After its label</label> <input type="checkbox" id="b"></fieldset>
+<label>File <input type="file"></label><label>Choice <select><option>{{ "Option " * 20 }}</select>
+</label></form><video width="640" controls></video><iframe width="640" title="A frame"></iframe>
+{% endblock %}"""
+# Shown as a value, a placeholder is text whose contrast axe looks at.
+SHOW_PLACEHOLDERS = """() => document.querySelectorAll("[placeholder]").forEach(field => {
+    const {color, opacity} = getComputedStyle(field, "::placeholder");
+    Object.assign(field.style, {color, opacity});
+    field.value = field.placeholder;
+})"""
+STYLES = """all => all.map(it => getComputedStyle(it)).map(
+    it => [it.color, it.backgroundColor, it.opacity, it.borderRadius, it.height].join())"""
+APART = """() => [...document.querySelectorAll("fieldset p")].filter(it => {
+    const text = document.createRange(), box = it.querySelector("input").getBoundingClientRect();
+    text.selectNodeContents(it.querySelector("label"));
+    const {top, bottom} = text.getBoundingClientRect();
+    return bottom - top > 2 * box.height || bottom < box.top || top > box.bottom;
+}).map(it => it.textContent)"""
+BROKEN_WORDS = """() => [...document.querySelectorAll("th, td")].filter(it => {
+    const range = document.createRange();
+    range.selectNodeContents(it);
+    return !/\\s/.test(it.textContent.trim()) && range.getClientRects().length > 1;
+}).map(it => it.textContent)"""
+# The controls in a page; those that another element covers, or without room for a few letters.
+CONTROLS = "main :is(button, select, textarea, input:not([type=checkbox], [type=hidden]))"
+CROWDED = """controls => controls.filter(it => {
+    it.scrollIntoView({block: "center"});
+    const {left, right, top, height} = it.getBoundingClientRect(), style = getComputedStyle(it);
+    const found = [left + 5, right - 5].map(x => document.elementFromPoint(x, top + height / 2));
+    const room = right - left - 2 * parseFloat(style.paddingLeft);
+    return !found.every(other => it.contains(other)) || room < 2 * parseFloat(style.fontSize);
+}).map(it => it.outerHTML)"""
+
+
+@pytest.fixture(params=[("light", PHONE), ("dark", DESKTOP)], ids=["phone", "desktop"])
+def tab(request: pytest.FixtureRequest, browser: Browser, site: Server) -> Iterator[Page]:
+    scheme, screen = request.param
+    with create_app().test_request_context("/"):
+        html = render_template_string(ELEMENTS)
+    with new_tab(browser, site, color_scheme=scheme, **screen) as tab:
+        tab.route("**/elements", lambda route: route.fulfill(body=html, content_type="text/html"))
+        tab.goto("/elements")
+        yield tab
+
+
+def test_elements_without_a_class_are_accessible_and_fit(tab: Page) -> None:
+    overflow = tab.evaluate(OVERFLOW)
+    tab.evaluate(SHOW_PLACEHOLDERS)
+    report = Axe().run(tab, options={"runOnly": RULES})
+
+    assert not overflow, f"style.css: these are wider than the screen: {overflow}"
+    assert report.violations_count == 0, f"style.css: {report.generate_report()}"
+
+
+def test_a_control_shows_what_it_is(tab: Page) -> None:
+    on, off, button, dim, submit = tab.locator("form > [id], form > p > [id]").evaluate_all(STYLES)
+
+    assert submit == button, "style.css: a submit input does not look like a button"
+    assert off != on, "style.css: a disabled field looks like any other"
+    assert dim != button, "style.css: a disabled button looks like any other"
+
+
+def test_a_checkbox_is_on_the_line_of_its_label(tab: Page) -> None:
+    assert tab.evaluate(APART) == [], "style.css: these are on a line of their own"
+
+
+def test_no_word_in_a_table_is_broken(tab: Page) -> None:
+    assert tab.evaluate(BROKEN_WORDS) == [], "style.css: these words are broken in a table"
+
+
+@pytest.mark.parametrize("url", [page.url for page in PAGES])
+def test_text_at_200_percent_leaves_room(browser: Browser, site: Server, url: str) -> None:
+    with new_tab(browser, site, **PHONE) as tab:
+        session = tab.context.new_cdp_session(tab)
+        session.send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+        tab.goto(url)
+
+        crowded = tab.locator(CONTROLS).evaluate_all(CROWDED)
+        overflow = tab.evaluate(OVERFLOW)
+
+    assert not crowded, f"{url} has controls without room at 200 % text: {crowded}"
+    assert not overflow, f"{url} is too wide at 200 % text, by {overflow}"
