@@ -43,7 +43,7 @@ def picture(name: str) -> Markup:
     """Return an SVG element, the same for the same name, cropped to what is drawn."""
     digest = blake2b(name.encode(), digest_size=2 + RAYS * len(STARS)).digest()
     hue = digest[0] * 360 // 256
-    step = 30 + digest[1] * 120 // 256
+    step = 30 + digest[1] * 80 // 256
     stars = ""
     rays: list[Ray] = []
     for layer, (_, lightness, chroma) in enumerate(STARS):

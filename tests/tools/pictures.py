@@ -15,19 +15,20 @@ from tests.processes import ROOT, Server, free_port
 STATIC = ROOT / "blasto" / "static"
 SCREEN = ViewportSize(width=1280, height=800)
 
+# The icon fills its frame; a telephone's has an edge, and the preview's is cut off at the edges.
+ICON = "svg { display: block; inline-size: 100vw; block-size: 100vh }"
+TOUCH_ICON = (
+    "body { background: #fdf8ee } svg { margin: 10vh; inline-size: 80vw; block-size: 80vh }"
+)
+SHARE = (
+    "body { background: #fdf8ee } svg { margin: -25vh 30vw; inline-size: auto; block-size: 150vh }"
+)
 
-def png(page: Page, body: str, width: int, height: int, *, transparent: bool = False) -> bytes:
+
+def png(page: Page, svg: str, style: str, width: int, height: int) -> bytes:
     page.set_viewport_size({"width": width, "height": height})
-    page.set_content(
-        f"""<style>
-            body {{ margin: 0; display: grid; place-content: center; block-size: 100vh;
-                    grid-auto-flow: column; align-items: center; gap: 5vh; overflow: hidden;
-                    background: {"transparent" if transparent else "#fdf8ee"}; color: #221a33;
-                    font: bold 24vh Charter, "Noto Serif", serif }}
-            svg {{ block-size: {"100vh" if transparent else "80vh"} }}
-        </style>{body}"""
-    )
-    return page.screenshot(omit_background=transparent)
+    page.set_content(f"<style>body {{ margin: 0; overflow: hidden }} {style}</style>{svg}")
+    return page.screenshot(omit_background=True)
 
 
 def ico(image: bytes, size: int) -> bytes:
@@ -50,9 +51,9 @@ def main() -> None:
     ):
         mark = icon("Blasto")
         (STATIC / "icon.svg").write_text(f"{mark}\n")
-        (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, 180, 180))
-        (STATIC / "share.png").write_bytes(png(page, mark, 1200, 630))
-        (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, 32, 32, transparent=True), 32))
+        (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, ICON, 32, 32), 32))
+        (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, TOUCH_ICON, 180, 180))
+        (STATIC / "share.png").write_bytes(png(page, mark, SHARE, 1200, 630))
 
         page.set_viewport_size(SCREEN)
         page.goto(f"http://127.0.0.1:{port}/")
