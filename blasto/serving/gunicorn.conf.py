@@ -16,6 +16,7 @@ worker_class = "gthread" if threads else "gevent"
 if not threads:
     # Before anything uses TLS, also where GUNICORN_CMD_ARGS has --preload (gevent #1016).
     import gevent.monkey
+    import gevent.socket
 
     gevent.monkey.patch_all()
 
@@ -24,6 +25,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -32,15 +34,17 @@ from secrets import token_hex
 from typing import Any
 
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import LimitRequestHeaders
 
 # One socket for IPv6 and IPv4 (RFC 4291, 2.5.5.2).
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{os.environ.get('PORT', '8000')}"
 
-# A connection takes a file descriptor, and a shell allows 1,024 unless told otherwise.
+# A connection takes a file descriptor, of which a shell allows 1,024 unless told otherwise, and
+# 13 kB of memory. Per worker.
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
-worker_connections = 4000 if hard_limit < 0 else min(4000, hard_limit - 64)  # -1 is no limit
+worker_connections = 2500 if hard_limit < 0 else min(2500, hard_limit - 64)  # -1 is no limit
 
 # Heroku's router keeps idle connections for 90 s, and loses a request on one that closes sooner.
 keepalive = 95  # seconds
@@ -103,20 +107,49 @@ class LineLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 logger_class = LineLogger
 
 if worker_class == "gevent":
-    waiting: dict[Any, None] = {}  # the connections without a request, the longest waiting first
+    MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
+    MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
+
+    class Client(gevent.socket.socket):  # type: ignore[misc]  # gevent has no types
+        """A connection that limits the headers of each request."""
+
+        received = 0  # bytes since the last request
+
+        def recv(self, *arguments: Any) -> bytes:
+            data: bytes = super().recv(*arguments)
+            if self in waiting:
+                self.received += len(data)
+                if self.received > MAX_HEADERS:
+                    raise LimitRequestHeaders("all together")
+                # Hardly any request takes the time of the sum.
+                if self.received > limit_request_line and received_of(waiting) > MAX_WAITING:
+                    close_oldest()
+            return data
+
+    clients: set[Client] = set()
+    waiting: dict[Client, None] = {}  # those without a request, the longest waiting first
     current = threading.local()  # in each greenlet, its request
 
-    def post_worker_init(worker: Any) -> None:
-        """If connections run out, close the one that has waited longest, not a new visitor's."""
-        handle, clients = worker.handle, set()
+    def received_of(connections: Iterable[Client]) -> int:
+        return sum(client.received for client in connections)
 
-        def handle_new(listener: Any, client: Any, address: Any) -> None:
+    def close_oldest() -> None:
+        """Close the connection that has waited longest for a request."""
+        if waiting:
+            oldest = next(iter(waiting))
+            del waiting[oldest]
+            with suppress(OSError):  # its client may have closed it
+                oldest.shutdown(socket.SHUT_RDWR)
+
+    def post_worker_init(worker: Any) -> None:
+        """Let new visitors in: if connections run out, an idle one is closed."""
+        handle = worker.handle
+
+        def handle_client(listener: Any, connection: Any, address: Any) -> None:
+            client = Client(connection.family, fileno=connection.detach())
             clients.add(client)
-            if len(clients) > worker_connections * 0.9 and waiting:
-                oldest = next(iter(waiting))
-                del waiting[oldest]
-                with suppress(OSError):  # the client may have closed it
-                    oldest.shutdown(socket.SHUT_RDWR)
+            if len(clients) > worker_connections * 0.9:
+                close_oldest()
             waiting[client] = None
             try:
                 handle(listener, client, address)
@@ -124,15 +157,17 @@ if worker_class == "gevent":
                 clients.discard(client)
                 waiting.pop(client, None)
 
-        worker.handle = handle_new
+        worker.handle = handle_client
 
     def pre_request(_worker: Any, req: Any) -> None:
         waiting.pop(req.unreader.sock, None)
         current.request = req
 
     def post_request(_worker: Any, req: Any, _environ: Any, _resp: Any) -> None:
-        waiting[req.unreader.sock] = None
-        if req.unreader.buf.tell():  # the next request of this connection: others come first
+        client = req.unreader.sock
+        client.received = 0
+        waiting[client] = None
+        if req.unreader.buf.tell():  # another request has come with it: others first
             gevent.sleep(0)
 
     def worker_abort(_worker: Any) -> None:

@@ -43,6 +43,17 @@ def test_a_malformed_request_is_rejected_and_nothing_behind_it_served(
     assert "/smuggled" not in dyno.output
 
 
+def test_all_headers_of_a_request_are_limited_together(dyno: Server) -> None:
+    def request(path: str, lines: int) -> bytes:
+        headers = "".join(f"X-{number}: {'x' * 1000}\r\n" for number in range(lines))
+        return exchange(
+            dyno, f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}Connection: close\r\n\r\n"
+        )
+
+    assert request("/no/few", 50).startswith(b"HTTP/1.1 404 ")
+    assert b" 404 " not in request("/no/many", 90)
+
+
 def test_a_form_field_of_any_text_fits_into_a_url(dyno: Server) -> None:
     target = f"/?name={'%E3%82%86' * 800}"
 
