@@ -1,17 +1,41 @@
-"""Fixtures for all tests: the application, its client, and the Procfile's server."""
+"""The tests' settings, and fixtures: the application, its client and pages, and servers."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
+from dotenv import dotenv_values
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.processes import HEROKU, ROOT, Server, procfile
+
+# The site's settings in every test: in process, in the servers, and so in the browser. They are
+# put into the environment, from which nothing else of what follows gets in.
+SETTINGS: dict[str, Any] = {
+    "SECRET_KEY": "only for tests",
+    "SQLALCHEMY_DATABASE_URI": "sqlite:///tests.db",
+    "RATELIMIT_ENABLED": False,
+}
+NOT_INHERITED = (
+    *("FLASK_", "WERKZEUG_", "GUNICORN_", "GIT_", "PORT", "WEB_CONCURRENCY", "DYNO"),
+    *("FORWARDED_ALLOW_IPS", "DATABASE_URL", "SENTRY_", "PYTHONUNBUFFERED"),
+    *dotenv_values(ROOT / ".env"),  # which `pipenv run` puts into the environment
+)
+for name in [name for name in os.environ if name.startswith(NOT_INHERITED) and name != "PATH"]:
+    del os.environ[name]
+os.environ |= {f"FLASK_{name}": json.dumps(value) for name, value in SETTINGS.items()}
+os.environ["FLASK_SKIP_DOTENV"] = "1"
+os.environ["FLASK_APP"] = dotenv_values(ROOT / ".flaskenv").get("FLASK_APP") or ""
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
+# Importing the package makes the application.
 from blasto.app import create_app
 
-from tests.processes import HEROKU, Server, procfile
+from tests.sitemap import Page, survey
 
 
 def require_program(program: str, package: str) -> str:
@@ -27,6 +51,13 @@ def skip_or_fail(advice: str) -> NoReturn:
     pytest.skip(advice)
 
 
+@pytest.fixture(autouse=True)
+def _site_stands(request: pytest.FixtureRequest) -> None:
+    """Skip all other tests if no page can be made, so that one says why."""
+    if survey().is_blocked and request.function.__name__ != "test_every_route_can_be_tested":
+        pytest.skip("no page can be made: see test_every_route_can_be_tested")
+
+
 @pytest.fixture
 def app() -> Flask:
     return create_app()
@@ -35,6 +66,11 @@ def app() -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client(use_cookies=False)
+
+
+@pytest.fixture
+def pages() -> list[Page]:
+    return survey().pages
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Real server processes, started as a person or Heroku starts them."""
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -16,7 +17,7 @@ from typing import NamedTuple, Self
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "blasto"
-PROCFILE_COMMAND = (ROOT / "Procfile").read_text().removeprefix("web: ").strip()
+PROCFILE_COMMAND = re.findall(r"^web:\s*(.*)", (ROOT / "Procfile").read_text(), re.MULTILINE)[0]
 # What Heroku and its Python buildpack set, beside PORT and WEB_CONCURRENCY.
 HEROKU = {
     "DYNO": "web.1",
@@ -68,15 +69,15 @@ def until(condition: Callable[[], object], seconds: float) -> None:
         time.sleep(0.02)
 
 
-def environment(**env: str) -> dict[str, str]:
-    """Return the environment, with this Python's programs but no variable that sets up a server."""
-    flask = ("FLASK_DEBUG", "FLASK_RUN_", "FLASK_HTTPS_ONLY", "FLASK_TRUSTED_HOSTS", "WERKZEUG_")
-    gunicorn = ("GUNICORN_", "PORT", "WEB_CONCURRENCY", "DYNO", "FORWARDED_ALLOW_IPS")
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(flask + gunicorn)
-    }
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return inherited | {"PATH": path, "PYTHONUNBUFFERED": "1"} | env
+def processes_of(group: int) -> set[int]:
+    """Return the processes of a group that have not ended."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, _parent, its_group, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(its_group) == group and state != "Z":
+                found.add(int(stat.parent.name))
+    return found
 
 
 class Server:
@@ -87,7 +88,8 @@ class Server:
         self.popen = subprocess.Popen(
             shlex.split(command),
             cwd=cwd,
-            env=environment(**env),
+            # This Python's programs come first, wherever its virtual environment is.
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -131,14 +133,7 @@ class Server:
         return False
 
     def processes(self) -> set[int]:
-        """Return the processes of its group that have not ended."""
-        found = set()
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):  # it ended meanwhile
-                state, _parent, group, *_ = stat.read_text().rpartition(")")[2].split()
-                if int(group) == self.popen.pid and state != "Z":
-                    found.add(int(stat.parent.name))
-        return found
+        return processes_of(self.popen.pid)
 
     def wait(self, seconds: float = 10) -> int:
         """Return the exit status, once all output is in `lines`."""

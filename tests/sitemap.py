@@ -1,45 +1,42 @@
-"""Finds the pages of an application in its URL map, so that each is held to every promise."""
+"""Finds the pages of the site in its URL map, so that each is held to every promise."""
 
+import inspect
+import logging
+import re
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
+import pytest
 from flask import Flask, template_rendered
 from html5lib import HTMLParser
 from jinja2 import Template
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from blasto.app import create_app
+
+from tests.pages.examples import EXAMPLES, NO_PAGES, prepare
+from tests.processes import ROOT
 
 LINKED = ("stylesheet", "icon", "apple-touch-icon", "manifest", "preload", "next", "prev")
-
-
-class Page(NamedTuple):
-    """The URL of a page, and its view function and template."""
-
-    url: str
-    source: str
-
-    def __str__(self) -> str:
-        return f"{self.url} ({self.source})"
-
-
-def find_pages(app: Flask) -> list[Page]:
-    """Return the routes without arguments that respond with HTML or a server error."""
-    client = app.test_client(use_cookies=False)
-    templates: list[str] = []
-
-    def note(_app: Flask, template: Template, **_: Any) -> None:
-        templates.append(f" in {template.name}")
-
-    pages = []
-    for rule in app.url_map.iter_rules():
-        if rule.arguments or "GET" not in (rule.methods or ()):
-            continue
-        templates.clear()
-        with template_rendered.connected_to(note, app):
-            response = client.get(rule.rule, buffered=True)
-        is_page = response.status_code == 200 and response.mimetype == "text/html"
-        if is_page or response.status_code >= 500:
-            source = f"{rule.endpoint.rpartition('.')[2]}(){''.join(templates[:1])}"
-            pages.append(Page(rule.rule, source))
-    return pages
+ORIGIN = "http://localhost"
+SECONDS = 10  # for a response in process
+MAX_BYTES = 10_000_000  # of a page
+WHOLE = re.compile(r"<(!doctype|html|head|title|body)\b", re.IGNORECASE)
+# What html5lib takes for errors: `&` in URLs, <hr> in <select>, and the content of <template>.
+NO_ERRORS = ("expected-named-entity", "named-entity-without-semicolon")
+TEMPLATE = re.compile(r"(<template\b.*?>).*?(?=</template>)", re.IGNORECASE | re.DOTALL)
+ERROR_PAGE = "/no/such/page"
+SIGN_IN = (
+    "asks to sign in: let prepare() in tests/pages/examples.py return the session of a visitor who"
+    " may see it, or add its endpoint to NO_PAGES there"
+)
 
 
 class Document:
@@ -47,8 +44,12 @@ class Document:
 
     def __init__(self, html: str) -> None:
         parser = HTMLParser(namespaceHTMLElements=False)
-        self.root = parser.parse(html)
-        self.errors = [f"{code} in line {line}" for (line, _), code, _ in parser.errors]
+        self.root = parser.parse(TEMPLATE.sub(r"\1", html))
+        self.errors = [
+            f"{code} in line {line}"
+            for (line, _), code, about in parser.errors
+            if code not in NO_ERRORS and about.get("name") != "hr"
+        ]
 
     def texts(self, path: str) -> list[str]:
         """Return the text of each element."""
@@ -61,12 +62,227 @@ class Document:
 
     def links(self, url: str) -> list[str]:
         """Return the URLs on the same site that the page at `url` links to or loads."""
-        found = [
-            *self.attributes("a", "href"),
-            *(link for rel in LINKED for link in self.attributes(f"link[@rel='{rel}']", "href")),
-            *self.attributes("*", "src"),
-        ]
-        joined = [urljoin(f"//site{url}", link) for link in found]
-        return [
-            link.removeprefix("//site") for link in joined if urlsplit(link)[:2] == ("", "site")
-        ]
+        rels = (self.attributes(f"link[@rel='{rel}']", "href") for rel in LINKED)
+        return on_site(url, *self.attributes("a", "href"), *sum(rels, self.attributes("*", "src")))
+
+
+def on_site(url: str, *links: str) -> list[str]:
+    """Return those links on the page at `url` that stay on its site, without the origin."""
+    joined = [urljoin(ORIGIN + url, link.strip()) for link in links]
+    return [link.removeprefix(ORIGIN) for link in joined if link.startswith(f"{ORIGIN}/")]
+
+
+class Page(NamedTuple):
+    """A page, as a visitor gets it who sends its cookie."""
+
+    url: str
+    endpoint: str
+    source: str
+    cookie: str
+    response: TestResponse
+    document: Document
+
+    def __str__(self) -> str:
+        return f"{self.url} ({self.source})"
+
+    def asks_to_sign_in(self) -> bool:
+        passwords = self.document.attributes("input[@type='password']", "type")
+        return self.response.status_code in {401, 403} or bool(self.response.history and passwords)
+
+
+def hold(
+    pages: Iterable[Page], check: Callable[[Page], Iterable[str]], *errors: type[Exception]
+) -> None:
+    """Check each page; fail with each fault once, behind the pages that have it."""
+    found: dict[str, list[str]] = {}
+    for page in pages:
+        try:
+            faults = [*check(page)]
+        except errors as error:
+            faults = [str(error).partition("\n")[0]]
+        for fault in faults:
+            found.setdefault(fault, []).append(str(page))
+    report(found)
+
+
+def report(faults: dict[str, list[str]]) -> None:
+    """Fail if there are faults."""
+    lines = [f"{', '.join(dict.fromkeys(places))} {fault}" for fault, places in faults.items()]
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """Raise TimeoutError in what takes too long, such as a view that waits for an event."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"no response within {SECONDS} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS, 1)  # again, if the first is caught
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
+    """Follow redirects on the site; read only HTML, because a stream may have no end."""
+    headers |= {"Cookie": cookie} if cookie else {}
+    history: list[TestResponse] = []
+    while True:
+        with time_limit():
+            response = app.test_client(use_cookies=False).get(url, headers=headers)
+            body = b""
+            for part in response.iter_encoded() if response.mimetype == "text/html" else ():
+                body += part
+                if len(body) > MAX_BYTES:
+                    raise TimeoutError("the page has no end")
+            response.close()
+        response.response = [body]
+        response.history = tuple(history)
+        target = on_site(url, response.location or "//")
+        is_redirect = response.status_code in {301, 302, 303, 307, 308}
+        if not (is_redirect and target and len(history) < 10):
+            return response
+        history.append(response)
+        url = target[0]
+
+
+class Survey(logging.Handler):
+    """The pages of the site, and the problems with its other routes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problems: dict[str, list[str]] = {}
+        self.errors: list[BaseException] = []
+        self.templates: list[str] = []
+        self.app = create_app()
+        self.app.logger.addHandler(self)
+        with self.app.app_context():
+            session = prepare(self.app)
+        self.cookie = session_cookie(self.app, session) if session else ""
+        with template_rendered.connected_to(self.note, self.app):
+            self.error_page = self.visit(ERROR_PAGE, "")
+            visits = [self.visit(url, endpoint) for url, endpoint in dict(self.urls()).items()]
+        found = [page for page in visits if page]
+        whole = [page for page in found if page.endpoint in EXAMPLES or is_whole(page)]
+        # A fragment is a page if a link leads to it.
+        links = {link for page in whole for link in page.document.links(page.url)}
+        self.pages = [page for page in found if page in whole or page.url in links]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1]:
+            self.errors.append(record.exc_info[1])
+
+    def note(self, _app: Flask, template: Template, **_: Any) -> None:
+        self.templates.append(f" in {template.name}")
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the index or the error page fails, and so most tests would."""
+        places = [place for places in self.problems.values() for place in places]
+        return any(place.startswith(("/ ", f"{ERROR_PAGE} ")) for place in places)
+
+    def urls(self) -> Iterator[tuple[str, str]]:
+        """Yield a URL for each rule with a view of the site's own, and its endpoint."""
+        for rule in self.app.url_map.iter_rules():
+            elsewhere = rule.host or rule.subdomain or rule.endpoint in NO_PAGES
+            view = self.app.view_functions.get(rule.endpoint)
+            if elsewhere or "GET" not in (rule.methods or ()) or not is_own(view):
+                continue
+            if url := build(rule):
+                yield url, rule.endpoint
+            else:
+                values = ", ".join(f'"{name}": …' for name in sorted(rule.arguments))
+                advice = (
+                    f'needs an example: add "{rule.endpoint}": {{{values}}} to EXAMPLES in'
+                    " tests/pages/examples.py, or its endpoint to NO_PAGES if it is no page"
+                )
+                self.problems.setdefault(advice, []).append(rule.rule)
+
+    def visit(self, url: str, endpoint: str) -> Page | None:
+        """Return the page at a URL if it is one; note what is wrong."""
+        page = None
+        for cookie in dict.fromkeys(("", self.cookie)):
+            self.errors.clear()
+            self.templates.clear()
+            try:
+                response = get(self.app, url, cookie)
+            except Exception as error:  # noqa: BLE001  # of whatever kind, it is reported
+                self.errors.append(error)
+                break
+            view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
+            source = "".join([view, *self.templates[:1]])
+            page = Page(url, endpoint, source, cookie, response, Document(response.text))
+            if not page.asks_to_sign_in():
+                break
+        fault = self.fault(page, url)
+        if fault:
+            self.problems.setdefault(fault, []).append(str(page or url))
+        elif page and page.response.mimetype == "text/html" and not page.response.history:
+            return page if page.response.status_code == (200 if endpoint else 404) else None
+        return None
+
+    def fault(self, page: Page | None, url: str) -> str | None:
+        status = page.response.status if page else "500"
+        if status >= "500" or (url == ERROR_PAGE and self.errors):
+            return f"fails with {status}: {cause(self.errors[0]) if self.errors else 'see the log'}"
+        if page and page.asks_to_sign_in():
+            return SIGN_IN
+        if page and page.endpoint in EXAMPLES and page.response.status_code == 404:
+            return "is 404: in tests/pages/examples.py, choose another example, or make it exist"
+        return None
+
+
+def session_cookie(app: Flask, session: dict[str, Any]) -> str:
+    client = app.test_client()
+    with client.session_transaction() as values:
+        values.update(session)
+    cookie = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+    assert cookie
+    return f"{cookie.key}={cookie.value}"
+
+
+def build(rule: Rule) -> str | None:
+    """Return a URL of a rule, unless it has arguments without an example."""
+    values = {**EXAMPLES.get(rule.endpoint, {}), **(rule.defaults or {})}
+    if not rule.arguments <= values.keys():
+        return None
+    arguments = {name: values[name] for name in rule.arguments}
+    return (rule.build(arguments, append_unknown=False) or ("", None))[1]
+
+
+def is_here(path: str) -> bool:
+    """Return whether a file belongs to the site, not to a package or the tests."""
+    file = Path(path).resolve()
+    return (
+        file.is_relative_to(ROOT.resolve())
+        and not file.is_relative_to(ROOT.resolve() / "tests")
+        and "site-packages" not in file.parts
+    )
+
+
+def is_own(view: Any) -> bool:
+    """Return whether a view function, or the class that it is made of, belongs to the site."""
+    function = inspect.unwrap(view) if view else view
+    try:
+        return is_here(inspect.getfile(getattr(function, "view_class", function)))
+    except TypeError:  # no function at all
+        return False
+
+
+def is_whole(page: Page) -> bool:
+    return bool(WHOLE.search(page.response.text))
+
+
+def cause(error: BaseException) -> str:
+    """Return an exception and the site's last line that led to it."""
+    lines = [frame for frame in extract_tb(error.__traceback__) if is_here(frame.filename)]
+    place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+survey = cache(Survey)

@@ -1,17 +1,31 @@
 """Chromium, and tabs in which nothing may go wrong."""
 
+import os
+import re
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Timer
+from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Error, Route, sync_playwright
+from playwright.sync_api import Page as Tab
 
 from tests.conftest import require_program, skip_or_fail
-from tests.processes import Server
+from tests.processes import Server, processes_of
+from tests.sitemap import Page, report, survey
 
 PHONE = {"viewport": {"width": 320, "height": 640}}  # or 1280 pixels at 400 % (WCAG 1.4.10)
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+SECONDS = 60  # for a tab; for each step of it, Playwright has 10
+# Images of the site that arrive, but cannot be shown.
+BROKEN = """() => [...document.images]
+    .filter(image => image.complete && image.currentSrc.startsWith(location.origin))
+    .filter(image => !image.naturalWidth).map(image => image.outerHTML)"""
+# What has gone wrong in a tab so far, and where.
+PROBLEMS: dict[str, list[str]] = {}
 
 
 @pytest.fixture(scope="session")
@@ -35,23 +49,102 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def new_tab(browser: Browser, site: Server, **options: Any) -> Iterator[Page]:
-    """Open a tab; at its end, fail if the page showed a dialog, an error or another host."""
+def new_tab(
+    browser: Browser, site: Server, page: Page | None = None, /, **options: Any
+) -> Iterator[Tab]:
+    """Open a tab, which notes dialogs, errors and failed requests."""
     origin = f"http://127.0.0.1:{site.port}"
-    problems: list[str] = []
+    cookie = page.cookie if page else survey().cookie
+    linked = [origin + link for link in page.document.links(page.url)] if page else []
+    left_out: list[str] = []
 
-    def note(problem: object, *, expected: bool = False) -> None:
+    def note(problem: str, *, expected: object = False) -> None:
         if not expected:
-            problems.append(f"{page.url}: {problem}")
+            PROBLEMS.setdefault(problem, []).append(str(page or tab.url))
 
-    with browser.new_context(base_url=origin, **options) as context, context.new_page() as page:
-        page.on("dialog", lambda dialog: note(f"dialog: {dialog.message}"))
-        page.on("pageerror", lambda error: note(f"script error: {error}"))
-        # Chromium reports an error page of the site there as well.
-        page.on(
-            "console", lambda it: note(f"console: {it.text}", expected="status of 40" in it.text)
+    def note_error(text: str, url: str) -> None:
+        # The status of the page itself, and of what it links to, is tested in process.
+        is_status = "status of 40" in text and url in {tab.url, *linked}
+        if "Content Security Policy" in text:
+            text += ": to allow more, set CONTENT_SECURITY_POLICY in app.py"
+        note(f"reports {text} ({url})", expected=is_status or left_out)
+
+    def dismiss(dialog: Dialog) -> None:
+        note(f"shows a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def leave_out(route: Route) -> None:
+        # Nothing leaves the machine; what would have worked with it cannot be judged.
+        left_out.append(route.request.url)
+        note(f"leads to {route.request.url}", expected=not route.request.is_navigation_request())
+        route.abort()
+
+    with browser.new_context(base_url=origin, **options) as context, context.new_page() as tab:
+        tab.set_default_timeout(10_000)
+        context.route(re.compile(rf"^https?://(?!127\.0\.0\.1:{site.port}/)"), leave_out)
+        tab.on("dialog", dismiss)
+        tab.on("pageerror", lambda error: note_error(f"a script error: {error}", tab.url))
+        tab.on("console", lambda it: note_error(it.text, it.location["url"]))
+        tab.on(
+            "response", lambda it: note(f"loads {it.url}: {it.status}", expected=it.status < 500)
         )
-        page.on("request", lambda it: note(f"loads {it.url}", expected=it.url.startswith(origin)))
-        page.on("response", lambda it: note(f"{it.url}: {it.status}", expected=it.status < 500))
-        yield page
-    assert not problems, "\n".join(problems)
+        if cookie:
+            name, _, value = cookie.partition("=")
+            context.add_cookies([{"name": name, "value": value, "url": origin}])
+        with time_limit(browser):
+            yield tab
+
+
+@contextmanager
+def time_limit(browser: Browser) -> Iterator[None]:
+    """Kill a page that is stuck in a script, for which Playwright waits without end."""
+    session = browser.new_browser_cdp_session()
+    group = session.send("SystemInfo.getProcessInfo")["processInfo"][0]["id"]
+    session.detach()
+    timer = Timer(SECONDS, kill_renderers, [group])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def kill_renderers(group: int) -> None:
+    for pid in processes_of(group):
+        with suppress(OSError):  # it ended meanwhile
+            if "--type=renderer" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
+
+
+class Visits(NamedTuple):
+    """The pages that load in the browser, and what went wrong."""
+
+    pages: list[Page]
+    problems: dict[str, list[str]]
+
+
+@pytest.fixture(scope="session")
+def visits(browser: Browser, site: Server) -> Visits:
+    """Load each page once."""
+    loaded = []
+    for page in filter(None, [*survey().pages, survey().error_page]):
+        try:
+            with new_tab(browser, site, page) as tab:
+                tab.goto(page.url)
+                broken = tab.evaluate(BROKEN)
+            loaded.append(page)
+        except Error as error:
+            broken = []
+            PROBLEMS.setdefault(f"does not load: {error.message.splitlines()[0]}", []).append(
+                str(page)
+            )
+        for image in broken:
+            PROBLEMS.setdefault(f"has an image that cannot be shown: {image}", []).append(str(page))
+    return Visits(loaded, dict(PROBLEMS))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_new_goes_wrong(visits: Visits) -> Iterator[None]:
+    before = visits.problems.keys() | PROBLEMS.keys()
+    yield
+    report({problem: places for problem, places in PROBLEMS.items() if problem not in before})

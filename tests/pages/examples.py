@@ -1,0 +1,25 @@
+"""What the tests cannot read from the URL map: change it with your routes."""
+
+from typing import Any
+
+from flask import Flask
+
+# Values for the arguments of each route that has some, by endpoint.
+EXAMPLES: dict[str, dict[str, Any]] = {"pages.user": {"name": "Ada"}}
+
+# Endpoints that respond to GET with something else than a page, if the tests take it for one.
+NO_PAGES: set[str] = set()
+
+# Endpoints of pages to which no link leads, such as the thanks after a form.
+UNLINKED: set[str] = set()
+
+# Cookies that pages may set, beside the session's.
+COOKIES: set[str] = set()
+
+
+def prepare(_app: Flask) -> dict[str, Any]:
+    """Return the session of a visitor who has signed in, to see the pages that ask for it.
+
+    Called once before the first request: fill the tests' database here.
+    """
+    return {}
