@@ -37,6 +37,10 @@ SIGN_IN = (
     "asks to sign in: let prepare() in tests/pages/examples.py return the session of a visitor who"
     " may see it, or add its endpoint to NO_PAGES there"
 )
+NO_DOCUMENT = (
+    "has no doctype: extend base.html, or add its endpoint to NO_PAGES in tests/pages/examples.py"
+    " if it is part of a page"
+)
 
 
 class Document:
@@ -168,23 +172,25 @@ class Survey(logging.Handler):
             self.error_page = self.visit(ERROR_PAGE, "")
             visits = [self.visit(url, endpoint) for url, endpoint in dict(self.urls()).items()]
         found = [page for page in visits if page]
-        whole = [page for page in found if page.endpoint in EXAMPLES or is_whole(page)]
-        # A fragment is a page if a link leads to it.
-        links = {link for page in whole for link in page.document.links(page.url)}
-        self.pages = [page for page in found if page in whole or page.url in links]
+        self.pages = [page for page in found if WHOLE.search(page.response.text)]
+        links = {link for page in self.pages for link in page.document.links(page.url)}
+        for page in found:
+            if page not in self.pages and (page.url in links or page.endpoint in EXAMPLES):
+                self.problems.setdefault(NO_DOCUMENT, []).append(str(page))
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
             self.errors.append(record.exc_info[1])
 
     def note(self, _app: Flask, template: Template, **_: Any) -> None:
-        self.templates.append(f" in {template.name}")
+        if template.name != "error.html":
+            self.templates.append(f" in {template.name}")
 
     @property
     def is_blocked(self) -> bool:
         """Whether the index or the error page fails, and so most tests would."""
         places = [place for places in self.problems.values() for place in places]
-        return any(place.startswith(("/ ", f"{ERROR_PAGE} ")) for place in places)
+        return any(place.partition(" ")[0] in {"/", ERROR_PAGE} for place in places)
 
     def urls(self) -> Iterator[tuple[str, str]]:
         """Yield a URL for each rule with a view of the site's own, and its endpoint."""
@@ -272,10 +278,6 @@ def is_own(view: Any) -> bool:
         return is_here(inspect.getfile(getattr(function, "view_class", function)))
     except TypeError:  # no function at all
         return False
-
-
-def is_whole(page: Page) -> bool:
-    return bool(WHOLE.search(page.response.text))
 
 
 def cause(error: BaseException) -> str:
