@@ -1,0 +1,346 @@
+"""The README's "When you need more": a shop with all of it, behind TLS."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import mkdtemp
+from textwrap import dedent, indent
+from threading import Thread
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
+
+from tests.browser import conftest
+from tests.conftest import SETTINGS, require_program
+from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, until
+from tests.project.shell import run
+from tests.project.test_router import NGINX
+
+pytestmark = pytest.mark.server
+
+browser = conftest.browser  # the fixture
+BIN = Path(sys.executable).parent
+SECTION = (ROOT / "README.md").read_text().split("\n## When you need more\n")[1].split("\n## ")[0]
+ROWS = [row.split(" | ") for row in SECTION.splitlines() if row.startswith("| ")][2:]
+PACKAGES, TOP, FACTORY = (
+    [code for row in ROWS for code in re.findall(r"`([^`]+)`", row[column])] for column in (1, 2, 3)
+)
+DEFAULTS, LANGUAGE = map(dedent, re.findall(r"```python\n(.*?) *```", SECTION, re.DOTALL))
+# A package of PyPI's that contains htmx.
+HTMX = "django-htmx", "django_htmx/static/django_htmx/htmx-4.min.js"
+
+
+def words(start: str) -> str:
+    """Return the code in the README that begins like this."""
+    return next(text for text in re.findall(r"`([^`\n]+)`", SECTION) if text.startswith(start))
+
+
+# What the owner adds to app.py, and the templates.
+VIEWS = """
+import re
+import time
+from datetime import date
+
+from flask import Response, after_this_request, flash, jsonify
+from flask_login import UserMixin, login_required, login_user
+
+
+class User(db.Model, UserMixin):
+    id = db.Column(db.Integer, primary_key=True)
+    name = db.Column(db.String)
+
+
+@login_manager.user_loader
+def load_user(user_id):
+    return db.session.get(User, int(user_id))
+
+
+@pages.route("/join", methods=["GET", "POST"])
+def join():
+    if request.method == "GET":
+        return render_template("join.html")
+    user = User(name=request.form["name"])
+    db.session.add(user)
+    db.session.commit()
+    login_user(user, remember=True)
+    flash("Welcome!")
+    return redirect(url_for(".account"))
+
+
+@pages.get("/account")
+@login_required
+def account():
+    return render_template("account.html")
+
+
+@pages.get("/days/<int:day>")
+@cache_publicly(seconds=60)
+def day(day):
+    return render_template("day.html", day=date(2026, 1, day))
+
+
+@pages.get("/live")
+def live():
+    return render_template("live.html")
+
+
+@pages.get("/row")
+def row():
+    return "<li>Another</li>"
+
+
+def generator():
+    yield "data: first\\n\\n"
+    while True:
+        time.sleep(1)
+        yield ": still here\\n\\n"
+
+
+@pages.get("/events")
+def events():
+    return STREAM
+
+
+@pages.post("/api/bread")
+@csrf.exempt
+def bread():
+    return {"loaves": 1 / request.get_json()["loaves"]}
+
+
+@pages.get("/api/rare")
+@limiter.limit("1 per day", on_breach=lambda _: jsonify(busy=True))
+def rare():
+    return {"busy": False}
+"""
+TEMPLATES = {
+    "join": f"""<form method="post">{words("<input")}<label>Name <input name="name"></label>
+        <button>Join</button></form>""",
+    "account": "<p>You are {{ current_user.name }}.</p>",
+    "day": "<p>{{ day | dateformat }}</p>",
+    "live": f"""<p id="event">None</p><img src="ELSEWHERE" alt="A map">
+        <ul><li>One</li></ul><button hx-get="/row" hx-target="ul" hx-swap="beforeend">More</button>
+        {words("<script")}{words("<script").replace("htmx.min.js", "live.js")}""",
+}
+LIVE = """new EventSource("/events").onmessage =
+    event => { document.querySelector("#event").textContent = event.data; };"""
+MESSAGES = "{% for text in get_flashed_messages() %}<p role=status>{{ text }}</p>{% endfor %}"
+PREPARE = """    from shop.app import User, db
+
+    db.drop_all()
+    db.create_all()
+    db.session.add(User(name="Ada"))
+    db.session.commit()
+    return {"_user_id": "1"}
+"""
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Another host, which sends a picture and takes error reports."""
+
+    reports: list[bytes] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "image/svg+xml")
+        self.end_headers()
+        self.wfile.write(b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+
+    def do_POST(self) -> None:
+        self.reports.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The URL of a database: PostgreSQL's if it is installed."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        yield "sqlite:///site.db"
+        return
+    folder, port, user = mkdtemp(), free_port(), ""
+    if os.getuid() == 0:  # which PostgreSQL refuses
+        shutil.chown(folder, "postgres")
+        user = "runuser -u postgres --"
+    pg_ctl = f"{user} {programs[-1]}/pg_ctl --pgdata {folder}/data --log {folder}/log --wait"
+    run(f"cd {folder} && {pg_ctl} init --options '--username shop --auth trust'")
+    run(f"cd {folder} && {pg_ctl} start --options '-p {port} -k {folder}'")
+    yield f"postgres://shop@127.0.0.1:{port}/postgres"
+    run(f"cd {folder} && {pg_ctl} stop --mode fast && rm -r {folder}")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: str) -> Path:
+    """A new site to which everything is added, with its packages beside it."""
+    site = tmp_path_factory.mktemp("new") / "shop"
+    packages = site.parent / "packages"
+    run(f"{BIN}/flask startproject shop {site}")
+    run(f"{BIN}/pip install --quiet --target {packages} {' '.join(PACKAGES)}")
+    run(f"{BIN}/pip install --quiet --target {packages} --no-deps {HTMX[0]}")
+    shutil.copy(packages / HTMX[1], site / "shop" / "static" / "htmx.min.js")
+    (site / "shop" / "static" / "live.js").write_text(LIVE)
+
+    imports = [line for line in TOP if re.match("from |import ", line)]
+    objects = [line for line in TOP if line not in imports]
+    links = "".join(f'<a href="/{url}">{url}</a>' for url in ("join", "account", "days/6", "live"))
+    views = VIEWS.replace("STREAM", words("Response(generator()"))
+    for name, old, new in (
+        ("shop/app.py", "from . import", "\n".join([*imports, "from . import"])),
+        ("shop/app.py", "\ndef create_app", "\n".join([*objects, LANGUAGE, "\ndef create_app"])),
+        (
+            "shop/app.py",
+            "    app.config.from_p",
+            f"{indent(DEFAULTS, '    ')}    app.config.from_p",
+        ),
+        ("shop/app.py", "POLICY={}", f"POLICY={{'img-src': ['{elsewhere}']}}"),
+        ("shop/app.py", "    serving.init", indent("\n".join([*FACTORY, "serving.init"]), "    ")),
+        ("shop/app.py", '\n@pages.get("/")', f'{views}\n\n@pages.get("/")'),
+        ("shop/templates/base.html", '<html lang="en">', words("<html")),
+        ("shop/templates/base.html", "</nav>", f"{links}</nav>"),
+        ("shop/templates/base.html", "{% block main %}", f"{MESSAGES}{{% block main %}}"),
+        ("tests/pages/examples.py", "= {", '= {"pages.day": {"day": 6}, '),
+        ("tests/pages/examples.py", "    return {}\n", PREPARE),
+        ("Procfile", "web:", f"{words('release:')}\nweb:"),
+    ):
+        text = (site / name).read_text()
+        assert old in text, f"{name} has no {old}"
+        (site / name).write_text(text.replace(old, new, 1))
+    for name, body in TEMPLATES.items():
+        head = f'{{% extends "base.html" %}}{{% set title, description = "{name}", "Our {name}" %}}'
+        page = f"{head}{{% block main %}}<h1>{name}</h1>{body}{{% endblock %}}"
+        file = site / "shop" / "templates" / f"{name}.html"
+        file.write_text(page.replace("ELSEWHERE", elsewhere))
+    return site
+
+
+@pytest.fixture(scope="module")
+def visitor(
+    shop: Path, elsewhere: str, database: str, browser: Browser
+) -> Iterator[BrowserContext]:
+    """A visitor of the site, which the Procfile runs behind a router that terminates TLS."""
+    nginx, openssl = require_program("nginx", "nginx-light"), require_program("openssl", "openssl")
+    folder, port, upstream = shop.parent, free_port(), free_port()
+    run(f"{openssl} req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout key -out cert", folder)
+    tls = f"listen 127.0.0.1:{port} ssl; ssl_certificate cert; ssl_certificate_key key;"
+    conf = NGINX.format(port=port, user="user root;" if os.getuid() == 0 else "")
+    conf = conf.replace(f"listen 127.0.0.1:{port};", tls)
+    conf = conf.replace("Proto https;", "Proto https; proxy_set_header Host $http_host;")
+    (folder / "nginx.conf").write_text(conf)
+    (folder / "upstream.conf").write_text(f"upstream site {{ server 127.0.0.1:{upstream}; }}")
+    env = {
+        **HEROKU,
+        "DATABASE_URL": database,
+        "FLASK_APP": "shop",
+        "FLASK_SECRET_KEY": "a key",
+        "PORT": str(upstream),
+        "PYTHONPATH": f"{folder}/packages",
+        "SENTRY_DSN": f"{elsewhere.replace('//', '//key@')}/1",
+        "WEB_CONCURRENCY": "2",
+    }
+    storable: list[str] = []
+
+    def note(response: Response) -> None:
+        headers = response.all_headers()
+        if "set-cookie" in headers and "no-store" not in headers["cache-control"]:
+            storable.append(f"{response.url}: {headers}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SETTINGS:
+            patch.delenv(f"FLASK_{name}")
+        release = (shop / "Procfile").read_text().partition("release: ")[2].partition("\n")[0]
+        run(f"PATH={BIN}:$PATH; flask db init && flask db migrate && {release}", shop, **env)
+        server = Server(PROCFILE_COMMAND.replace("blasto", "shop"), upstream, shop, **env)
+    router = Server(f"{nginx} -p {folder} -c nginx.conf -e stderr", port)
+    with (
+        server,
+        browser.new_context(
+            base_url=f"https://127.0.0.1:{port}", ignore_https_errors=True
+        ) as context,
+    ):
+        context.on("response", note)
+        yield context
+    router.stop()
+    assert not storable
+    assert server.output.count("Traceback") == 1  # of the error that is reported
+
+
+def join(visitor: BrowserContext) -> Page:
+    tab = visitor.new_page()
+    tab.goto("/join")
+    tab.get_by_label("Name").fill("Bo")
+    tab.get_by_role("button").click()
+    return tab
+
+
+def test_a_form_posts_and_its_message_is_shown_once(visitor: BrowserContext) -> None:
+    tab = join(visitor)
+
+    expect(tab.get_by_role("status")).to_have_text("Welcome!")
+    tab.reload()
+    expect(tab.get_by_role("status")).to_have_count(0)
+
+
+def test_people_stay_signed_in_when_the_browser_is_closed(visitor: BrowserContext) -> None:
+    tab = join(visitor)
+    assert all(cookie["secure"] and cookie["httpOnly"] for cookie in visitor.cookies())
+    visitor.clear_cookies(name="session")  # which a browser forgets
+
+    tab.goto("/account")
+
+    expect(tab.locator("main")).to_contain_text("You are Bo.")
+
+
+def test_two_languages_never_mix(visitor: BrowserContext) -> None:
+    for language, text in [("es", "6 ene 2026"), ("en", "Jan 6, 2026")] * 2:
+        page = visitor.request.get("/days/6", headers={"Accept-Language": language}).text()
+
+        assert text in page
+        assert f'<html lang="{language}">' in page
+
+
+def test_a_stream_a_fragment_and_a_picture_from_elsewhere_arrive(visitor: BrowserContext) -> None:
+    tab = visitor.new_page()
+    tab.goto("/live")
+
+    expect(tab.locator("#event")).to_have_text("first")  # of a response that has no end
+    tab.get_by_role("button").click()
+    expect(tab.locator("main li")).to_have_text(["One", "Another"])
+    assert tab.locator("main img").evaluate("image => image.naturalWidth") == 9
+    tab.close()
+
+
+def test_an_api_has_json_errors_and_an_extension_its_own(visitor: BrowserContext) -> None:
+    missing = visitor.request.get("/api/none", headers={"Accept": "application/json"})
+    rare = [visitor.request.get("/api/rare").json() for _ in range(3)]  # of two workers
+    made = visitor.request.post("/api/bread", data={"loaves": 2})
+
+    assert missing.headers["content-type"] == "application/problem+json"
+    assert {"busy": True} in rare
+    assert (missing.status, made.json()) == (404, {"loaves": 0.5})
+
+
+def test_an_error_is_reported(visitor: BrowserContext) -> None:
+    assert visitor.request.post("/api/bread", data={"loaves": 0}).status == 500
+
+    until(lambda: Elsewhere.reports, 10)
+
+
+def test_the_tests_of_the_site_are_green(shop: Path) -> None:
+    loads = "tests/browser/test_pages.py::test_it_loads_without_an_error"
+
+    run(f"{BIN}/pytest -q tests/pages {loads}", shop, PYTHONPATH=str(shop.parent / "packages"))
