@@ -22,8 +22,10 @@ DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 SECONDS = 60  # for a tab; for each step of it, Playwright has 10
 # Images of the site that arrive, but cannot be shown.
 BROKEN = """() => [...document.images]
-    .filter(image => image.complete && image.currentSrc.startsWith(location.origin))
-    .filter(image => !image.naturalWidth).map(image => image.outerHTML)"""
+    .filter(image => image.complete && !image.naturalWidth)
+    .filter(image => image.currentSrc.startsWith(location.origin))
+    .filter(image => performance.getEntriesByName(image.currentSrc)[0]?.responseStatus < 400)
+    .map(image => image.outerHTML)"""
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = {}
 
@@ -64,10 +66,12 @@ def new_tab(
 
     def note_error(text: str, url: str) -> None:
         # The status of the page itself, and of what it links to, is tested in process.
-        is_status = "status of 40" in text and url in {tab.url, *linked}
+        is_status = "status of 40" in text and (not page or url in {tab.url, *linked})
         if "Content Security Policy" in text:
-            text += ": to allow more, set CONTENT_SECURITY_POLICY in app.py"
-        note(f"reports {text} ({url})", expected=is_status or left_out)
+            text += " To allow more, set CONTENT_SECURITY_POLICY in app.py."
+        elif url != tab.url:
+            text += f" ({url})"
+        note(f"reports {text}", expected=is_status or left_out)
 
     def dismiss(dialog: Dialog) -> None:
         note(f"shows a dialog: {dialog.message}")

@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error
+from playwright.sync_api import Page as Tab
 
 from tests.browser.conftest import DESKTOP, PHONE, Visits, new_tab
 from tests.processes import Server
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.server
 RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What the tests of the same page in process report.
 OTHERS = {rule: {"enabled": False} for rule in ("document-title", "page-has-heading-one")}
+REPORTED: set[str] = set()
 # The innermost elements beyond the right edge.
 OVERFLOW = """() => {
     const width = document.documentElement.clientWidth;
@@ -51,23 +53,37 @@ def test_it_loads_without_an_error(visits: Visits) -> None:
     report(visits.problems)
 
 
+def violations(tab: Tab, scheme: str) -> list[str]:
+    """Return what axe finds, unless a test before has reported it."""
+    response = Axe().run(tab, options={"runOnly": RULES, "rules": OTHERS}).response
+    variables = tab.evaluate(VARIABLES)
+    found = []
+    for violation in response["violations"]:
+        for node in violation["nodes"]:
+            reason = "; ".join(map(str.strip, node["failureSummary"].splitlines()[1:]))
+            for colour, name in variables.items():
+                reason = reason.replace(colour, f"{colour}, {name} in {scheme}")
+            found.append(f"breaks “{violation['help']}” in {node['html']}: {reason}")
+    return [fault for fault in found if fault not in REPORTED]
+
+
 def test_it_is_accessible(browser: Browser, site: Server, visits: Visits) -> None:
-    def check(page: Page) -> Iterator[str]:
+    found: set[str] = set()
+
+    def check(page: Page) -> set[str]:
+        of_page = set()
         for scheme, screen in product(("light", "dark"), (PHONE, DESKTOP)):
             options = {"color_scheme": scheme, "reduced_motion": "reduce", **screen}
             with new_tab(browser, site, page, **options) as tab:
                 tab.goto(page.url)
-                report = Axe().run(tab, options={"runOnly": RULES, "rules": OTHERS})
-                variables = tab.evaluate(VARIABLES)
-            for violation in report.response["violations"]:
-                for node in violation["nodes"]:
-                    _, *reasons = node["failureSummary"].splitlines()
-                    reason = "; ".join(map(str.strip, reasons))
-                    for colour, name in variables.items():
-                        reason = reason.replace(colour, f"{colour}, {name} in {scheme}")
-                    yield f"breaks “{violation['help']}” in {node['html']}: {reason}"
+                of_page.update(violations(tab, scheme))
+        found.update(of_page)
+        return of_page
 
-    hold(visits.pages, lambda page: dict.fromkeys(check(page)), Error)
+    try:
+        hold(visits.pages, check, Error)
+    finally:
+        REPORTED.update(found)
 
 
 def test_it_fits_on_small_and_large_screens_and_with_large_text(
