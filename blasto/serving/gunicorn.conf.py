@@ -81,7 +81,7 @@ def write(line: str, failed: list[OSError] = []) -> None:  # noqa: B006  # once 
                 os.write(2, f"The log cannot be written: {error}\n".encode())
 
 
-class LineLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+class LineLogger(Logger):
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
     def setup(self, cfg: Any) -> None:

@@ -27,6 +27,15 @@ OVERFLOW = """() => {
     return wide.filter(element => !wide.some(other => other !== element && element.contains(other)))
         .map(element => element.outerHTML.slice(0, 80));
 }"""
+# The controls in a page; those that another element covers, or without room for a few letters.
+CONTROLS = "main :is(button, select, textarea, input:not([type=checkbox], [type=hidden]))"
+CROWDED = """controls => controls.filter(it => {
+    it.scrollIntoView({block: "center"});
+    const {left, right, top, height} = it.getBoundingClientRect(), style = getComputedStyle(it);
+    const found = [left + 5, right - 5].map(x => document.elementFromPoint(x, top + height / 2));
+    const room = right - left - 2 * parseFloat(style.paddingLeft);
+    return !found.every(other => it.contains(other)) || room < 2 * parseFloat(style.fontSize);
+}).map(it => it.outerHTML)"""
 FOCUS = """() => {
     const element = document.activeElement, style = getComputedStyle(element);
     const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
@@ -95,9 +104,10 @@ def test_it_fits_on_small_and_large_screens_and_with_large_text(
                 session = tab.context.new_cdp_session(tab)
                 session.send("Page.setFontSizes", {"fontSizes": {"standard": size}})
                 tab.goto(page.url)
-                for element in tab.evaluate(OVERFLOW):
-                    width = screen["viewport"]["width"]
-                    yield f"is wider than {width} pixels with text of {size}, by {element}"
+                where = f"{screen['viewport']['width']} pixels with text of {size} pixels"
+                yield from (f"is wider than {where}, by {it}" for it in tab.evaluate(OVERFLOW))
+                crowded = tab.locator(CONTROLS).evaluate_all(CROWDED)
+                yield from (f"has no room on {where} for {it}" for it in crowded)
 
     hold(visits.pages, check, Error)
 

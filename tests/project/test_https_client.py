@@ -2,7 +2,6 @@
 
 import shutil
 import ssl
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,7 +72,7 @@ def test_a_page_calls_an_https_url(
     server = (
         procfile(tmp_path, **env)
         if command == "gunicorn"
-        else Server(f"{sys.executable} -m blasto --port {port}", port, tmp_path, **env)
+        else Server(f"python -m blasto --port {port}", port, tmp_path, **env)
     )
 
     with server:

@@ -2,7 +2,6 @@
 
 import shutil
 import socket
-import sys
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -26,7 +25,7 @@ def copy(tmp_path: Path) -> Path:
     "command",
     [
         "flask run --port {port}",
-        f"{sys.executable} -m blasto --port {{port}}",
+        "python -m blasto --port {port}",
         f"{PROCFILE_COMMAND} --bind 127.0.0.1:{{port}}",
     ],
 )
