@@ -13,7 +13,7 @@ from tests.browser.conftest import DESKTOP, PHONE, new_tab
 from tests.browser.test_pages import OVERFLOW, RULES
 from tests.processes import Server
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 ELEMENTS = """{% extends "base.html" %}{% set title = "Elements" %}{% block main %}
 <h1>Elements</h1><p><code>Code</code>, <kbd>key</kbd>, <mark>mark</mark>, <small>fine print</small>.

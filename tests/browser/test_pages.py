@@ -12,7 +12,7 @@ from tests.browser.conftest import DESKTOP, PHONE, Visits, new_tab
 from tests.processes import Server
 from tests.sitemap import Page, hold, report
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What the tests of the same page in process report.

@@ -12,7 +12,7 @@ from tests.browser.test_pages import OVERFLOW, violations
 from tests.pages.test_user import INVALID, NAMES
 from tests.processes import Server
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 TOWER = "Z" + "\u0300\u0316\u0301\u0317\u0302" * 15
 SHOWN = ["Bo", "W" * 80, "محمد", "ゆき", "👩\u200d👩\u200d👧\u200d👦", TOWER, "i " * 39 + "i"]
