@@ -21,8 +21,8 @@ SETTINGS: dict[str, Any] = {
     "RATELIMIT_ENABLED": False,
 }
 NOT_INHERITED = (
-    *("FLASK_", "WERKZEUG_", "GUNICORN_", "GIT_", "PORT", "WEB_CONCURRENCY", "DYNO"),
-    *("FORWARDED_ALLOW_IPS", "DATABASE_URL", "SENTRY_", "PYTHONUNBUFFERED"),
+    *("FLASK_", "WERKZEUG_", "GUNICORN_", "GIT_", "PORT", "WEB_", "DYNO", "FORWARDED_ALLOW_IPS"),
+    *("LOG_ADDRESSES", "DATABASE_URL", "SENTRY_", "PYTHONUNBUFFERED"),
     *dotenv_values(ROOT / ".env"),  # which `pipenv run` puts into the environment
 )
 for name in [name for name in os.environ if name.startswith(NOT_INHERITED) and name != "PATH"]:
