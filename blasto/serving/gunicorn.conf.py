@@ -110,7 +110,7 @@ if worker_class == "gevent":
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
 
-    class Client(gevent.socket.socket):  # type: ignore[misc]  # gevent has no types
+    class Client(gevent.socket.socket):
         """A connection that limits the headers of each request."""
 
         received = 0  # bytes since the last request
