@@ -1,63 +1,106 @@
-"""`flask startproject`: makes a new site from this one, which leaves this command out."""
+"""`flask startproject`: makes a new site from this one, and brings it to later versions."""
 
 import json
 import keyword
+import os
 import re
 import shlex
-import shutil
 import subprocess
-import tempfile
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from difflib import SequenceMatcher
+from fnmatch import fnmatch
+from functools import partial
 from importlib.util import find_spec
+from itertools import chain, zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
-from .picture import picture
+from . import icons
 
-PACKAGE = "blasto"
 ROOT = Path(__file__).parent.parent
-README_SECTIONS = ("Run", "Test", "Deploy", "Add a page", "Configure", "Operate")
 
-# What is about this project itself, and the lines that name it.
-LEFT_OUT = (
-    *("LICENSE", ".coveragerc", ".github/*.png"),
-    *("*/startproject.py", "tests/README.md", "tests/__init__.py"),
+# What is about this project itself: files, lines, and sections of the README.
+FILES_LEFT_OUT = (
+    *("LICENSE", ".coveragerc", ".github/*.png", "*/share.png", "tests/README.md"),
+    *("tests/project/*", "tests/tools/*", "*/startproject.py", "*/icons.py"),
 )
-LEFT_OUT_DIRECTORIES = ("tests/project", "tests/tools")
 LINES_LEFT_OUT = re.compile(
-    r"^.*(startproject|tests[./](?:project|tools)|--cov|PYTEST_ADDOPTS).*\n", re.MULTILINE
+    r".*(startproject|icons\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
+    r"|og:image|twitter:card).*\n"
 )
-PLACEHOLDERS = {
-    r'(title = .* else ")[^"]*': r"\1Replace this title",
-    r'(description = ")[^"]*': r"\1Replace this description, which search results show.",
-    "(<h1>)[^<]*": r"\1Replace this headline",
-    '(class="lead">)[^<]*': rf"\1Replace these words in {PACKAGE}/templates/index.html.",
-}
+SECTIONS_LEFT_OUT = ("Make it yours", "Later versions", "Maintain", "Performance")
+SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
+TITLE = "# {title}\n\nA website, built with Flask.\nStarted from Blasto {version}.\n\n"
+LEAD = "Change this page in <code>{name}/templates/index.html</code>."
+# What a site has in the place of ours: a file, a pattern, and a text for each of its matches.
+REPLACED = (
+    ("README.md", SECTION, *[""] * len(SECTIONS_LEFT_OUT)),
+    ("README.md", r"\A.*?(?=^## Run$)", TITLE),
+    ("style.css", r"(?<=--accent: )[^;]+", "{light}", "{dark}"),
+    ("index.html", r'(?<= else ")[^"]+(?=" %})', "Welcome"),
+    ("index.html", r'(?<=description = ")[^"]+', "The home page of {title}."),
+    ("index.html", r"(?<=<h1>).+?(?=</h1>)", "Welcome to {title}"),
+    ("index.html", r'(?<=class="lead">).+?(?=</p>)', LEAD),
+)
+# How the commits begin that this command makes in a site, by which it finds them again.
+MADE = "^Start from Blasto|^Update to Blasto [-0-9]{10} [0-9a-f]{7}"
+LIST = ("rev-list", "--no-commit-header")
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
-def startproject(name: str, directory: Path | None) -> None:
+@click.option("--update", metavar="DIRECTORY", type=click.Path(exists=True, path_type=Path))
+def startproject(name: str | None, directory: Path | None, update: Path | None) -> None:
     """Start a new site from this one, called NAME.
 
     DIRECTORY defaults to a new folder NAME next to this project. If it already exists, it must
-    be empty.
+    be empty. --update brings the site in DIRECTORY to this version, on a branch of its own.
     """
-    target = (directory or ROOT.parent / name).resolve()
+    if bool(name) == bool(update):
+        raise click.UsageError("Give either NAME or --update DIRECTORY.")
+    if not (ROOT / ".git").exists():
+        raise click.UsageError(f"{ROOT} is no git checkout: clone Blasto, and run this there.")
+    try:
+        if update:
+            bring(update.resolve())
+        elif name:
+            create(name, (directory or ROOT.parent / name).resolve())
+    except subprocess.CalledProcessError as error:
+        raise click.ClickException(error.stderr.decode(errors="replace").strip()) from None
+    except OSError as error:
+        raise click.ClickException(f"Cannot make the site: {error}.") from None
+
+
+def create(name: str, target: Path) -> None:
+    """Make a site in a new or empty folder: whole, or not at all."""
     if message := problem(name, target):
         raise click.UsageError(message)
-    try:
-        # Made in a temporary folder beside the target: the site is there whole, or not at all.
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as folder:
-            make(Path(folder) / name, name).replace(target)
-    except OSError as error:
-        reason = error.strerror or error.args[0][0][-1]  # copytree() lists what failed
-        raise click.ClickException(f"Cannot write {target}: {reason}.") from None
+    files, commit = site_files(name), f"git commit --message 'Start from Blasto {version()}'"
+    exists, there = target.exists(), f"cd {shlex.quote(str(target))}"
+    with TemporaryDirectory(prefix=f".{name}-", dir=target if exists else target.parent) as folder:
+        site = write(files, Path(folder) / name)
+        if exists:  # it stays, because a shell may stand in it
+            for path in site.iterdir():
+                path.rename(target / path.name)
+        else:
+            site.rename(target)
     click.echo(f"Created {name.title()} in {target}.")
-    commit(target)
-    run = section("Run").partition("```sh\n")[2].partition("\n```")[0]
-    click.echo(f"\nTo run and deploy it:\n\n    cd {shlex.quote(str(target))}\n    {run}")
+    try:
+        git("init", "--initial-branch=main", cwd=target)
+        git("add", "--all", "--force", cwd=target)
+        git(*shlex.split(commit)[1:], cwd=target)
+    except subprocess.CalledProcessError as error:
+        advice = f"When git is set up, run: {there} && git init && git add --all && {commit}"
+        click.echo(
+            f"git did not commit it:\n\n{error.stderr.decode(errors='replace')}\n{advice}", err=True
+        )
+    run = files["README.md"][1].decode().partition("```sh\n")[2].partition("\n```")[0]
+    click.echo(f"\nTo run and deploy it:\n\n    {there}\n    {run}")
     click.echo("    heroku create && git push heroku main")
 
 
@@ -66,8 +109,8 @@ def problem(name: str, target: Path) -> str | None:
     if not re.fullmatch("[a-z][a-z0-9]{2,19}", name):
         return "NAME must be 3 to 20 lower-case letters and digits, starting with a letter."
     lock = json.loads((ROOT / "Pipfile.lock").read_text())
-    module = find_spec(name)
-    if keyword.iskeyword(name) or name in lock["develop"] or (module and module.origin):
+    locked = {re.split(r"\W|_", package)[0] for package in lock["default"] | lock["develop"]}
+    if name in {*keyword.kwlist, *sys.stdlib_module_names, *locked} or find_spec(name):
         return f"{name!r} already has a meaning in Python. Choose another name."
     if target.is_relative_to(ROOT):
         return f"{target} is inside this project. Choose a directory outside it."
@@ -78,68 +121,140 @@ def problem(name: str, target: Path) -> str | None:
     return None
 
 
-def make(site: Path, name: str) -> Path:
-    """Copy this project to `site` under another name, without what is about itself."""
-    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
-    shutil.copytree(ROOT, site, ignore=shutil.ignore_patterns(".git", *filter(None, ignored)))
-    for directory in LEFT_OUT_DIRECTORIES:
-        shutil.rmtree(site / directory)
-    for file in (path for pattern in LEFT_OUT for path in site.glob(pattern)):
-        file.unlink()
-
-    readme = "".join(map(section, README_SECTIONS)).rstrip()
-    (site / "README.md").write_text(f"# {PACKAGE.title()}\n\nReplace this line.\n\n{readme}\n")
-    (site / PACKAGE / "static" / "icon.svg").write_text(icon(name.title()))
-    index = site / PACKAGE / "templates" / "index.html"
-    text = index.read_text()
-    for pattern, placeholder in PLACEHOLDERS.items():
-        text = re.sub(pattern, placeholder, text)
-    index.write_text(text)
-
-    for file in filter(Path.is_file, site.rglob("*")):
-        try:
-            text = LINES_LEFT_OUT.sub("", file.read_text("utf-8"))
-        except UnicodeDecodeError:
+def site_files(name: str) -> dict[str, tuple[str, bytes]]:
+    """Return mode and content of the files of a site: those that git lists here, adapted."""
+    files, words = {}, {"name": name, "title": name.title(), "version": version()}
+    words |= icons.accents(name.title())
+    for entry in git("ls-files", "-z", "--stage").split("\0")[:-1]:
+        mode, path = entry[:6], entry.partition("\t")[2]
+        if any(fnmatch(path, pattern) for pattern in FILES_LEFT_OUT):
             continue
-        text = text.replace(PACKAGE, name).replace(PACKAGE.title(), name.title())
-        file.write_text(text, "utf-8")
-    (site / PACKAGE).rename(site / name)
-    return site
+        if not (ROOT / path).is_file():
+            raise click.ClickException(f"{ROOT / path} is no file. Run: git checkout -- {path}")
+        content = (ROOT / path).read_bytes()
+        if b"\0" not in content:
+            text = LINES_LEFT_OUT.sub("", content.decode().replace("\r\n", "\n"))
+            text = text.replace("blasto", name).replace("Blasto", name.title())
+            content = adapt(path, text, words).encode()
+        files[path.replace("blasto", name)] = mode, content
+    for icon, content in icons.draw(name.title()).items():
+        files[f"{name}/static/{icon}"] = "100644", content
+    return files
 
 
-def icon(name: str) -> str:
-    """Return the picture of a name as a file, which has to name its namespace."""
-    svg = str(picture(name))  # Markup.replace() would escape the quotes
-    return svg.replace('aria-hidden="true"', 'xmlns="http://www.w3.org/2000/svg"')
+def adapt(path: str, text: str, words: dict[str, str]) -> str:
+    """Put into a text what a site has in the place of ours."""
+    for file, pattern, *replacements in REPLACED:
+        if path.endswith(file):
+            parts = re.split(f"(?ms){pattern}", text)
+            if len(parts) != len(replacements) + 1:
+                message = f"{path} has {len(parts) - 1} of {pattern}, not {len(replacements)}"
+                raise click.ClickException(f"{message}: change REPLACED in startproject.py.")
+            filled = [replacement.format(**words) for replacement in replacements]
+            text = "".join(chain(*zip_longest(parts, filled, fillvalue="")))
+    return text
 
 
-def section(heading: str) -> str:
-    """Return a section of this project's README, its heading included."""
-    _, _, rest = (ROOT / "README.md").read_text().partition(f"\n## {heading}\n")
-    text, _, _ = rest.partition("\n## ")
-    return f"## {heading}\n{text}\n"
+def write(files: dict[str, tuple[str, bytes]], folder: Path) -> Path:
+    for path, (mode, content) in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        if mode == "100755":
+            file.chmod(file.stat().st_mode | 0o111)
+    return folder
 
 
-def commit(site: Path) -> None:
-    """Commit the new site to a git repository of its own; if git refuses, say what to type."""
-    message = f"Start from {PACKAGE.title()}"
+def bring(site: Path) -> None:
+    """Commit what a site of the same name made now looks like to the site's branch `starter`."""
+    there = partial(git, "--git-dir", git("rev-parse", "--absolute-git-dir", cwd=site).strip())
+    base, subject = last_version(site, there)
+    folders = there("ls-tree", "-r", "-d", "--name-only", base)
+    name = re.findall(r"^(?!tests/)(\w+)/serving$", folders, re.MULTILINE)[0]
+    files, kept = site_files(name), []
+    for path in there("diff", "--name-only", "--no-renames", "-z", base, "HEAD").split("\0")[:-1]:
+        if not path.startswith((f"{name}/serving/", "Pipfile")):  # where a conflict must be seen
+            mode, new = files.pop(path, ("100644", None))
+            old, mine = (blob(there, f"{commit}:{path}") for commit in (base, "HEAD"))
+            result = without_conflicts(old, mine, new)
+            if result is not None:
+                files[path] = mode, result
+            if result != new != mine:
+                kept.append(path)
+    update = f"Update to Blasto {version()}"
+    with TemporaryDirectory() as folder:
+        work, index = write(files, Path(folder) / "site"), f"{folder}/index"
+        there("--work-tree", str(work), "add", "--all", "--force", cwd=work, GIT_INDEX_FILE=index)
+        tree = there("write-tree", GIT_INDEX_FILE=index).strip()
+    if tree != there("rev-parse", f"{base}^{{tree}}").strip():
+        commit = there("commit-tree", tree, "-p", base, "-m", update).strip()
+        there("branch", "--force", "starter", commit)
+    elif not there("rev-list", "--max-count=1", f"HEAD..{base}"):
+        click.echo(f"Nothing new since “{subject}”.")
+        return
+    click.echo(f"“{update}” follows “{subject}” on the branch starter of {site}.")
+    since = f"{(re.findall('[0-9a-f]{7,}', subject) or ['none'])[0]}..HEAD"
+    places = ("blasto/serving", "tests", ":!tests/project", ":!tests/tools")
+    with suppress(subprocess.CalledProcessError):  # if this checkout does not know that commit
+        changes = git(*LIST, "--format=    %s", since, "--", *places)
+        click.echo(f"\nChanges in serving/ and tests/:\n\n{changes or '    none'}".rstrip())
+    if kept:
+        click.echo(f"\nYour lines stay where both changed the same ones: {', '.join(kept)}")
+    click.echo(f"\nTo take it over:\n\n    cd {shlex.quote(str(site))} && git merge starter")
+
+
+def last_version(site: Path, there: Callable[..., str]) -> tuple[str, str]:
+    """Return the newest commit of ours in a site, and its subject."""
+    ours = ("--extended-regexp", f"--grep={MADE}")
+    others = ("rev-list", "--max-count=1", "--invert-grep", *ours)
+    starter = there("for-each-ref", "--format=%(refname)", "refs/heads/starter").split()
+    if starter and there(*others, *starter):
+        raise click.ClickException(f"{site} has a branch starter of its own. Rename that first.")
+    log = there(*LIST, "--topo-order", "--format=%H %at %ct %s", *ours, "HEAD", *starter)
+    for line in log.splitlines():
+        commit, written, committed, subject = line.split(maxsplit=3)
+        if written == committed and not there(*others, commit):  # neither amended nor rebased
+            return commit, subject
+    raise click.ClickException(
+        f"{site} does not begin with a commit “Start from Blasto”, as startproject made it. "
+        "If its history is shallow, run there: git fetch --unshallow"
+    )
+
+
+def blob(there: Callable[..., str], name: str) -> bytes | None:
     try:
-        if (ROOT / ".git").exists():
-            message += f" {git('describe', '--always', '--dirty', cwd=ROOT)}"
-        git("init", "--initial-branch=main", cwd=site)
-        git("add", "--all", cwd=site)
-        git("commit", "--message", message, cwd=site)
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = (getattr(error, "stderr", "") or str(error)).splitlines()[0]
-        click.echo(
-            f"git did not commit it ({reason}). When git is set up, run: cd "
-            f"{shlex.quote(str(site))} && git init && git add --all && git commit -m '{message}'",
-            err=True,
-        )
+        return there("cat-file", "blob", name).encode("utf-8", "surrogateescape")
+    except subprocess.CalledProcessError:
+        return None
 
 
-def git(*arguments: str, cwd: Path) -> str:
-    """Run git and return its output. Raises CalledProcessError if it fails."""
+def without_conflicts(old: bytes | None, mine: bytes | None, new: bytes | None) -> bytes | None:
+    """Change `old` to `new`, except for the lines in which `mine` differs from `old`."""
+    if old is None or mine is None or new is None or b"\0" in old + mine + new:
+        return old
+    before, owned, after = (text.splitlines(keepends=True) for text in (old, mine, new))
+    edits, news = (
+        SequenceMatcher(None, before, text, autojunk=False).get_opcodes() for text in (owned, after)
+    )
+    result = []
+    for _, start, end, first, last in news:
+        clash = any(edit[0] != "equal" and edit[1] <= end and start <= edit[2] for edit in edits)
+        result += before[start:end] if clash else after[first:last]
+    return b"".join(result)
+
+
+def git(*arguments: str, cwd: Path = ROOT, **extra: str) -> str:
+    """Run git without the variables that tie it to one repository, as those in its hooks do."""
+    command = ["git", "rev-parse", "--local-env-vars"]
+    listed = subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    local = listed.stdout.decode().split()
+    env = {name: value for name, value in os.environ.items() if name not in local} | extra
     command = ["git", *arguments]
-    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)  # noqa: S603
-    return done.stdout.strip()
+    done = subprocess.run(command, cwd=cwd, env=env, check=True, capture_output=True)  # noqa: S603
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def version() -> str:
+    """Return the date and the commit of this checkout."""
+    commit = git("describe", "--always", "--exclude=*", "--dirty")
+    return f"{git(*LIST, '--max-count=1', '--format=%cs', 'HEAD')} {commit}".replace("\n", "")

@@ -7,7 +7,7 @@ import struct
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from blasto.startproject import icon
+from blasto.icons import svg
 
 from tests.conftest import require_program
 from tests.processes import ROOT, Server, free_port
@@ -49,7 +49,7 @@ def main() -> None:
         browser.new_context(reduced_motion="reduce") as context,
         context.new_page() as page,
     ):
-        mark = icon("Blasto")
+        mark = svg("Blasto")
         (STATIC / "icon.svg").write_text(f"{mark}\n")
         (STATIC / "favicon.ico").write_bytes(ico(png(page, mark, ICON, 32, 32), 32))
         (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, TOUCH_ICON, 180, 180))
