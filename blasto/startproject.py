@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from difflib import SequenceMatcher
 from fnmatch import fnmatch
 from functools import partial
 from importlib.util import find_spec
@@ -30,7 +29,7 @@ FILES_LEFT_OUT = (
 )
 LINES_LEFT_OUT = re.compile(
     r".*(startproject|icons\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
-    r"|og:image|twitter:card).*\n"
+    r"|not in new sites|og:image|twitter:card).*\n"
 )
 SECTIONS_LEFT_OUT = ("Make it yours", "Later versions", "Maintain", "Performance")
 SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
@@ -229,18 +228,19 @@ def blob(there: Callable[..., str], name: str) -> bytes | None:
 
 
 def without_conflicts(old: bytes | None, mine: bytes | None, new: bytes | None) -> bytes | None:
-    """Change `old` to `new`, except for the lines in which `mine` differs from `old`."""
+    """Change `old` to `new`, except for the lines where `mine` differs from `old`."""
     if old is None or mine is None or new is None or b"\0" in old + mine + new:
         return old
-    before, owned, after = (text.splitlines(keepends=True) for text in (old, mine, new))
-    edits, news = (
-        SequenceMatcher(None, before, text, autojunk=False).get_opcodes() for text in (owned, after)
-    )
-    result = []
-    for _, start, end, first, last in news:
-        clash = any(edit[0] != "equal" and edit[1] <= end and start <= edit[2] for edit in edits)
-        result += before[start:end] if clash else after[first:last]
-    return b"".join(result)
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("current", "base", "other")]
+
+        def merge(*contents: bytes) -> bytes:
+            for path, content in zip(paths, contents, strict=True):
+                path.write_bytes(content)
+            git("merge-file", "--ours", *map(str, paths))
+            return paths[0].read_bytes()
+
+        return merge(old, mine, merge(mine, old, new))
 
 
 def git(*arguments: str, cwd: Path = ROOT, **extra: str) -> str:
