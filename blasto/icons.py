@@ -5,6 +5,8 @@ import struct
 import zlib
 from itertools import pairwise
 
+import click
+
 from .picture import picture
 
 STAR = re.compile(r'points="([^"]+)" color="oklch\(([\d.]+) ([\d.]+) ([\d.]+)\)"')
@@ -29,7 +31,10 @@ def rgb(lightness: float, chroma: float, hue: float) -> bytes:
 
 def accents(name: str) -> dict[str, str]:
     """Return the accents on light and on dark paper: of every hue, their contrast is above 7."""
-    hue = float(STAR.findall(svg(name))[0][3])
+    star = STAR.search(svg(name))
+    if not star:
+        raise click.ClickException("picture.py draws no star that STAR in icons.py matches.")
+    hue = float(star[4])
     return {"light": f"#{rgb(0.40, 0.15, hue).hex()}", "dark": f"#{rgb(0.82, 0.10, hue).hex()}"}
 
 

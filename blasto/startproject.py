@@ -209,7 +209,7 @@ def last_version(site: Path, there: Callable[..., str]) -> tuple[str, str]:
     starter = there("for-each-ref", "--format=%(refname)", "refs/heads/starter").split()
     if starter and there(*others, *starter):
         raise click.ClickException(f"{site} has a branch starter of its own. Rename that first.")
-    log = there(*LIST, "--topo-order", "--format=%H %at %ct %s", *ours, "HEAD", *starter)
+    log = there(*LIST, "--topo-order", "--format=%H %at %ct %s", *ours, "HEAD", *starter, "--")
     for line in log.splitlines():
         commit, written, committed, subject = line.split(maxsplit=3)
         if written == committed and not there(*others, commit):  # neither amended nor rebased

@@ -3,50 +3,37 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
+import socket
 import textwrap
 import tomllib
+import zlib
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from blasto import icons
 from blasto.app import create_app
 
 from tests.processes import PACKAGE, ROOT, Server, free_port
-from tests.project.shell import run
+from tests.project.shell import BIN, IDENTITY, edit, make_checkout, make_site, run, startproject
 
 pytestmark = pytest.mark.server
 
-BIN = Path(sys.executable).parent
 QUICK = f"{BIN}/pytest -q -m 'not server' -p no:cacheprovider"
 LINT = f"{BIN}/ruff format --check && {BIN}/ruff check"
-IDENTITY = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "Ada"}
-IDENTITY |= {"GIT_CONFIG_KEY_1": "user.email", "GIT_CONFIG_VALUE_1": "ada@site.test"}
-
-
-def startproject(*arguments: object, cwd: Path = ROOT, before: str = "true") -> tuple[int, str]:
-    """Run `flask startproject` as a shell does; return its exit status and its output."""
-    command = f'{before}; exec "$0" startproject "$@"'
-    done = subprocess.run(
-        ["bash", "-c", command, BIN / "flask", *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | IDENTITY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A new site called `shop`."""
-    status, output = startproject("shop", tmp_path / "site")
-    assert status == 0, output
-    return tmp_path / "site"
+    return make_site("shop", tmp_path / "site")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return make_checkout(tmp_path / "blasto")
 
 
 def rejected(*arguments: object) -> str:
@@ -56,44 +43,93 @@ def rejected(*arguments: object) -> str:
     return result.output
 
 
-def edit(file: Path, old: str, new: str) -> None:
-    """Replace the first occurrence of a text in a file."""
-    text = file.read_text()
-    assert old in text, f"{file} has no {old!r}"
-    file.write_text(text.replace(old, new, 1))
+# The site
 
 
 def test_a_new_site_has_nothing_that_is_about_this_project(site: Path) -> None:
     files = run("git ls-files", site).splitlines()
 
-    assert run("git status --porcelain", site) == ""
-    assert run("git log --format=%s", site).startswith(f"Start from {PACKAGE.name.title()} ")
-    assert (
-        run(f"grep -rilI -e {PACKAGE.name} -e startproject . --exclude-dir=.git || true", site)
-        == ""
-    )
     assert not {"LICENSE", "tests/project", "tests/tools"} & {*files, *map(os.path.dirname, files)}
-    assert len(files) <= 50
-    assert len((site / "README.md").read_text().splitlines()) <= 100
+    assert len(files) <= 52
     assert os.access(site / ".ci" / "run", os.X_OK)
     scripts = tomllib.loads((site / "Pipfile").read_text())["scripts"]
     assert not [script for script in scripts.values() if "tests" in script]
+    words = f"{PACKAGE.name}|startproject|share\\.png|icons\\.py"
+    assert run(f"grep -riIE '{words}' . --exclude-dir=.git --exclude=README.md || true", site) == ""
+    assert run("git status --porcelain --ignored", site) == ""
 
 
-def test_the_icon_of_a_new_site_is_its_own(site: Path) -> None:
-    icon = (site / "shop" / "static" / "icon.svg").read_text()
+def test_the_readme_of_a_new_site_is_its_own_and_names_the_version_it_comes_from(
+    site: Path,
+) -> None:
+    readme = (site / "README.md").read_text()
 
-    assert icon != (PACKAGE / "static" / "icon.svg").read_text()
-    assert ET.fromstring(icon).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+    version = run("git log --format=%s", site).removeprefix("Start from ").strip()
+    assert re.fullmatch(r"Blasto \d{4}-\d\d-\d\d [0-9a-f]{7,}(-dirty)?", version)
+    assert [line for line in readme.splitlines() if "blasto" in line.lower()] == [
+        f"Started from {version}."
+    ]
+    assert readme.startswith("# Shop\n")
+    assert len([line for line in readme.splitlines() if line]) <= 130
+    headings = re.findall("^##+ (.*)", readme, re.MULTILINE)
+    assert {"Run", "Add a page", "Configure", "When you need more"} < {*headings}
+    assert not {"Make it yours", "Later versions", "Maintain", "Performance"} & {*headings}
+
+
+def test_the_first_page_of_a_new_site_welcomes_and_says_which_file_to_edit(site: Path) -> None:
+    index = (site / "shop" / "templates" / "index.html").read_text()
+
+    assert "<h1>Welcome to Shop</h1>" in index
+    file = re.findall("<code>(.*)</code>", index)[0]
+    assert (site / file).read_text() == index
+
+
+def test_the_icons_of_a_new_site_are_drawn_from_its_name(site: Path) -> None:
+    static, ours = site / "shop" / "static", PACKAGE / "static"
+    for file in ("icon.svg", "apple-touch-icon.png", "favicon.ico", "style.css"):
+        assert (static / file).read_bytes() != (ours / file).read_bytes()
+
+    svg = (static / "icon.svg").read_text()
+    assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+    png = (static / "apple-touch-icon.png").read_bytes()
+    assert (static / "favicon.ico").read_bytes().endswith(png)
+    width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
+    start = png.index(b"IDAT") + 4
+    rows = zlib.decompress(png[start : start + int.from_bytes(png[start - 8 : start - 4])])
+    assert (width, height, len(rows)) == (256, 256, 256 * 257)
+    assert rows[1] == 0  # paper in the corner, and all three stars
+    assert {*rows} == {0, 1, 2, 3}
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour such as #5a189a, as WCAG defines it."""
+    parts = [(byte / 255 + 0.055) / 1.055 for byte in bytes.fromhex(colour[1:])]
+    return float(sum(w * p**2.4 for w, p in zip((0.2126, 0.7152, 0.0722), parts, strict=True)))
+
+
+def test_the_accent_of_any_name_has_a_contrast_of_7_in_both_schemes() -> None:
+    style = (PACKAGE / "static" / "style.css").read_text()
+    grounds = [
+        re.findall(rf"--{name}: (#\w{{6}});", style) for name in ("paper", "sheet", "on-accent")
+    ]
+    assert [len(schemes) for schemes in grounds] == [2, 2, 2], "style.css has other colours"
+
+    accents = {tuple(icons.accents(str(number)).values()) for number in range(2000)}
+    assert len(accents) > 250  # of 256 hues
+    for accent, schemes in product(accents, grounds):
+        for colours in zip(accent, schemes, strict=True):
+            dark, light = sorted(map(luminance, colours))
+            assert (light + 0.05) / (dark + 0.05) >= 7, f"{' on '.join(colours)}"
 
 
 @pytest.mark.parametrize("name", ["web", "app", "alongnameoftwentyabc"])
 def test_a_new_site_of_any_name_is_formatted_and_finds_its_app(tmp_path: Path, name: str) -> None:
-    status, output = startproject(name, tmp_path / "site")
-    assert status == 0, output
+    site = make_site(name, tmp_path / "site")
 
-    run(f"{LINT} && {BIN}/flask routes", tmp_path / "site")
+    run(f"{LINT} && {BIN}/flask routes", site)
 
+
+# What an owner does with it
 
 ABOUT = """
 @pages.get("/echo")
@@ -130,8 +166,8 @@ def test_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> None:
         "– Shop": "| The Corner Shop",
     }.items():
         edit(base, old, new)
-    edit(package / "templates" / "index.html", "Replace this headline", "Bread, every day")
-    edit(package / "static" / "style.css", "--accent: #5a189a", "--accent: #003049")
+    edit(package / "templates" / "index.html", "Welcome to Shop", "Bread, every day")
+    edit(package / "static" / "style.css", "--accent: ", "--accent: #003049; --mine: ")
     paragraphs = "<p>What the owner has to say.</p>\n" * 80
     (package / "templates" / "echo.html").write_text(LONG_PAGE.format(paragraphs=paragraphs))
     (package / "static" / "my.js").write_text("console.log\n")
@@ -226,7 +262,10 @@ def test_the_steps_to_add_a_page_are_enough(site: Path) -> None:
         assert "<h1>About" in server.get("/about").text
 
 
-@pytest.mark.parametrize("name", ["Shop", "my-shop", "9lives", "ab", "x" * 21, "é", "../evil", ""])
+# What is rejected
+
+
+@pytest.mark.parametrize("name", ["Shop", "my-shop", "9lives", "ab", "x" * 21, "é", "../evil"])
 def test_a_name_that_cannot_be_a_package_is_rejected(tmp_path: Path, name: str) -> None:
     output = rejected(name, tmp_path / "new")
 
@@ -234,12 +273,20 @@ def test_a_name_that_cannot_be_a_package_is_rejected(tmp_path: Path, name: str) 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["class", "sys", "json", "flask", "tests", "pytest", PACKAGE.name])
+TAKEN = ["class", "sys", "json", "winreg", "flask", "zope", "pytest", "boolean", "tests", "blasto"]
+
+
+@pytest.mark.parametrize("name", TAKEN)
 def test_a_name_that_is_taken_is_rejected(tmp_path: Path, name: str) -> None:
     output = rejected(name, tmp_path / "new")
 
     assert f"{name!r} already has a meaning in Python. Choose another name." in output
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [(), ("shop", "--update", ROOT), ("--update", ROOT / "no")])
+def test_arguments_without_a_meaning_are_rejected(arguments: tuple[object, ...]) -> None:
+    assert "Error: " in rejected(*arguments)
 
 
 def test_a_directory_where_something_would_be_lost_is_rejected(tmp_path: Path) -> None:
@@ -255,6 +302,9 @@ def test_a_directory_where_something_would_be_lost_is_rejected(tmp_path: Path) -
     assert not (ROOT / "inside").exists()
 
 
+# Whatever the state of the machine
+
+
 @pytest.mark.parametrize(
     ("place", "before"),
     [("/proc/shop", "true"), ("{}/shop", "unset ${!COV*}; ulimit -f 20")],
@@ -266,40 +316,119 @@ def test_a_directory_that_cannot_be_written_is_left_as_it_was(
     status, output = startproject("shop", place.format(tmp_path), before=before)
 
     assert status == 1
-    assert re.fullmatch(r"Error: Cannot write .*\.\n", output)
+    assert re.fullmatch(r"Error: Cannot make the site: .*\.\n", output)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        "unset ${!GIT_CONFIG_*}; export HOME=/nonexistent GIT_CONFIG_NOSYSTEM=1 EMAIL=",
-        "export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=broken",
-        "export PATH=/nonexistent",
-    ],
-    ids=["no identity", "broken configuration", "no git"],
-)
-def test_if_git_does_not_commit_the_site_stays(tmp_path: Path, before: str) -> None:
-    (tmp_path / "empty").mkdir()  # an existing directory will do if it is empty
+def test_a_shell_may_stand_in_the_empty_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    before = folder.stat().st_ino
 
-    status, output = startproject("shop", tmp_path / "empty", before=before)
-
-    assert status == 0
-    assert (tmp_path / "empty" / "Procfile").exists()
-    (message,) = [line for line in output.splitlines() if line.startswith("git did not commit")]
-    shutil.rmtree(tmp_path / "empty" / ".git", ignore_errors=True)
-    run(message.partition("run: ")[2], tmp_path, **IDENTITY)
-    assert "Start from" in run("git log --format=%s", tmp_path / "empty")
-
-
-def test_outside_a_git_checkout_it_makes_the_same_site(site: Path, tmp_path: Path) -> None:
-    release = tmp_path / "release"
-    shutil.copytree(ROOT, release, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache"))
-    for local in (".env", ".venv/bin/python", f"{PACKAGE.name}/__pycache__/app.pyc"):
-        (release / local).parent.mkdir(parents=True, exist_ok=True)
-        (release / local).touch()
-
-    status, output = startproject("shop", cwd=release)
+    status, output = startproject("shop", ".", before=f"export FLASK_APP={PACKAGE}; cd {folder}")
 
     assert status == 0, output
-    assert run("git ls-files", tmp_path / "shop") == run("git ls-files", site)
+    assert folder.stat().st_ino == before
+    assert run("git status --porcelain", folder) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "advice"),
+    [
+        ("unset ${!GIT_*}; export HOME=/nonexistent GIT_CONFIG_NOSYSTEM=1 EMAIL=", "user.email"),
+        ("export GIT_COMMITTER_DATE=never", "invalid date"),
+    ],
+    ids=["no identity", "something else"],
+)
+def test_if_git_does_not_commit_the_site_stays_and_says_what_git_says(
+    tmp_path: Path, before: str, advice: str
+) -> None:
+    status, output = startproject("shop", tmp_path / "shop", before=before)
+
+    assert status == 0
+    message, _, command = output.partition("When git is set up, run: ")
+    assert advice in message
+    run(command.splitlines()[0], tmp_path, **IDENTITY)
+    assert "Start from" in run("git log --format=%s", tmp_path / "shop")
+
+
+def test_without_git_or_a_checkout_one_message_says_what_is_missing(
+    checkout: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "shop"
+    without_git = startproject("shop", target, before="PATH=/nonexistent")
+    (checkout / "Procfile").unlink()
+    without_a_file = startproject("shop", target, cwd=checkout)
+    (checkout / "Procfile").symlink_to("/nonexistent")
+    with_a_dangling_link = startproject("shop", target, cwd=checkout)
+    shutil.rmtree(checkout / ".git")
+    without_a_checkout = startproject("shop", target, cwd=checkout)
+
+    for (status, output), what in {
+        without_git: "'git'",
+        without_a_file: "Procfile",
+        with_a_dangling_link: "Procfile",
+        without_a_checkout: "clone",
+    }.items():
+        assert status
+        assert re.fullmatch(r"(Usage.*\n.*\n\n)?Error: .*\n", output)
+        assert what in output
+    assert not target.exists()
+
+
+def test_only_what_git_lists_is_copied_whatever_the_state_of_the_checkout(
+    checkout: Path, tmp_path: Path
+) -> None:
+    tree = run("git rev-parse HEAD^{tree}", make_site("shop", tmp_path / "plain", checkout))
+
+    run("git clone --quiet --config core.autocrlf=true blasto crlf", tmp_path)
+    assert b"\r\n" in (tmp_path / "crlf" / "Procfile").read_bytes()
+    for file in (".env.production", "instance/site.db", "node_modules/a/b.js", "venv/bin/python"):
+        (checkout / file).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / file).write_text("secret")
+    (checkout / "blasto" / ".#app.py").symlink_to("nobody@nowhere")
+    os.mkfifo(checkout / "blasto" / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(checkout / "socket"))
+    run("chmod -R a-w .", checkout)
+    for copy in (checkout, tmp_path / "crlf"):
+        site = make_site("shop", tmp_path / f"from-{copy.name}", copy)
+        assert run("git rev-parse HEAD^{tree}", site) == tree
+        assert run("git status --porcelain --ignored", site) == ""
+    run("chmod -R u+w .", checkout)
+
+
+def test_called_from_a_git_hook_it_leaves_the_repository_of_the_hook_alone(
+    checkout: Path, tmp_path: Path
+) -> None:
+    state = "git log --oneline --all; git status --porcelain; cat .git/config"
+    before = run(state, checkout)
+    hook = f"export GIT_DIR={checkout}/.git GIT_INDEX_FILE={checkout}/.git/index GIT_WORK_TREE=/"
+
+    status, output = startproject("shop", tmp_path / "shop", before=hook)
+
+    assert status == 0, output
+    assert run(state, checkout) == before
+    assert run("git log --format=%s", tmp_path / "shop").startswith("Start from")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("templates/index.html", "<h1>", "<h2>"),
+        ("static/style.css", "--accent: ", "--colour: "),
+        ("picture.py", "oklch(", "hsl("),
+        ("../README.md", "## Maintain", "## Care"),
+    ],
+)
+def test_a_replacement_that_finds_nothing_to_replace_is_named(
+    checkout: Path, tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    edit(checkout / "blasto" / file, old, new)
+
+    status, output = startproject("shop", tmp_path / "shop", cwd=checkout)
+
+    assert status == 1
+    assert re.fullmatch(r"Error: .*(startproject|icons)\.py.*\n", output)
+    assert Path(file).name in output
+    assert not (tmp_path / "shop").exists()
