@@ -2,52 +2,22 @@
 
 import json
 import keyword
-import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from fnmatch import fnmatch
 from functools import partial
 from importlib.util import find_spec
-from itertools import chain, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
-from . import icons
+from .newsite import BYTES, LIST, ROOT, git, site_files, version, write
 
-ROOT = Path(__file__).parent.parent
-
-# What is about this project itself: files, lines, and sections of the README.
-FILES_LEFT_OUT = (
-    *("LICENSE", ".coveragerc", ".github/*.png", "*/share.png", "tests/README.md"),
-    *("tests/project/*", "tests/tools/*", "*/startproject.py", "*/icons.py"),
-)
-LINES_LEFT_OUT = re.compile(
-    r".*(startproject|icons\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
-    r"|not in new sites|og:image|twitter:card).*\n"
-)
-SECTIONS_LEFT_OUT = ("Make it yours", "Later versions", "Maintain", "Performance")
-SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
-TITLE = "# {title}\n\nA website, built with Flask.\nStarted from Blasto {version}.\n\n"
-LEAD = "Change this page in <code>{name}/templates/index.html</code>."
-# What a site has in the place of ours: a file, a pattern, and a text for each of its matches.
-REPLACED = (
-    ("README.md", SECTION, *[""] * len(SECTIONS_LEFT_OUT)),
-    ("README.md", r"\A.*?(?=^## Run$)", TITLE),
-    ("style.css", r"(?<=--accent: )[^;]+", "{light}", "{dark}"),
-    ("index.html", r'(?<= else ")[^"]+(?=" %})', "Welcome"),
-    ("index.html", r'(?<=description = ")[^"]+', "The home page of {title}."),
-    ("index.html", r"(?<=<h1>).+?(?=</h1>)", "Welcome to {title}"),
-    ("index.html", r'(?<=class="lead">).+?(?=</p>)', LEAD),
-)
 # How the commits begin that this command makes in a site, by which it finds them again.
 MADE = "^Start from Blasto|^Update to Blasto [-0-9]{10} [0-9a-f]{7}"
-LIST = ("rev-list", "--no-commit-header")
 
 
 @click.command()
@@ -63,14 +33,12 @@ def startproject(name: str | None, directory: Path | None, update: Path | None) 
     if bool(name) == bool(update):
         raise click.UsageError("Give either NAME or --update DIRECTORY.")
     if not (ROOT / ".git").exists():
-        raise click.UsageError(f"{ROOT} is no git checkout: clone Blasto, and run this there.")
+        raise click.ClickException(f"{ROOT} is no git checkout. Clone Blasto, and run this there.")
     try:
         if update:
             bring(update.resolve())
         elif name:
             create(name, (directory or ROOT.parent / name).resolve())
-    except subprocess.CalledProcessError as error:
-        raise click.ClickException(error.stderr.decode(errors="replace").strip()) from None
     except OSError as error:
         raise click.ClickException(f"Cannot make the site: {error}.") from None
 
@@ -93,12 +61,12 @@ def create(name: str, target: Path) -> None:
         git("init", "--initial-branch=main", cwd=target)
         git("add", "--all", "--force", cwd=target)
         git(*shlex.split(commit)[1:], cwd=target)
-    except subprocess.CalledProcessError as error:
-        advice = f"When git is set up, run: {there} && git init && git add --all && {commit}"
+    except click.ClickException as error:
         click.echo(
-            f"git did not commit it:\n\n{error.stderr.decode(errors='replace')}\n{advice}", err=True
+            f"git did not commit it:\n\n{error.message}\n\nWhen git is set up, run:", err=True
         )
-    run = files["README.md"][1].decode().partition("```sh\n")[2].partition("\n```")[0]
+        click.echo(f"{there} && git init && git add --all && {commit}", err=True)
+    run = files["README.md"][1].partition("```sh\n")[2].partition("\n```")[0]
     click.echo(f"\nTo run and deploy it:\n\n    {there}\n    {run}")
     click.echo("    heroku create && git push heroku main")
 
@@ -120,50 +88,6 @@ def problem(name: str, target: Path) -> str | None:
     return None
 
 
-def site_files(name: str) -> dict[str, tuple[str, bytes]]:
-    """Return mode and content of the files of a site: those that git lists here, adapted."""
-    files, words = {}, {"name": name, "title": name.title(), "version": version()}
-    words |= icons.accents(name.title())
-    for entry in git("ls-files", "-z", "--stage").split("\0")[:-1]:
-        mode, path = entry[:6], entry.partition("\t")[2]
-        if any(fnmatch(path, pattern) for pattern in FILES_LEFT_OUT):
-            continue
-        if not (ROOT / path).is_file():
-            raise click.ClickException(f"{ROOT / path} is no file. Run: git checkout -- {path}")
-        content = (ROOT / path).read_bytes()
-        if b"\0" not in content:
-            text = LINES_LEFT_OUT.sub("", content.decode().replace("\r\n", "\n"))
-            text = text.replace("blasto", name).replace("Blasto", name.title())
-            content = adapt(path, text, words).encode()
-        files[path.replace("blasto", name)] = mode, content
-    for icon, content in icons.draw(name.title()).items():
-        files[f"{name}/static/{icon}"] = "100644", content
-    return files
-
-
-def adapt(path: str, text: str, words: dict[str, str]) -> str:
-    """Put into a text what a site has in the place of ours."""
-    for file, pattern, *replacements in REPLACED:
-        if path.endswith(file):
-            parts = re.split(f"(?ms){pattern}", text)
-            if len(parts) != len(replacements) + 1:
-                message = f"{path} has {len(parts) - 1} of {pattern}, not {len(replacements)}"
-                raise click.ClickException(f"{message}: change REPLACED in startproject.py.")
-            filled = [replacement.format(**words) for replacement in replacements]
-            text = "".join(chain(*zip_longest(parts, filled, fillvalue="")))
-    return text
-
-
-def write(files: dict[str, tuple[str, bytes]], folder: Path) -> Path:
-    for path, (mode, content) in files.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-        if mode == "100755":
-            file.chmod(file.stat().st_mode | 0o111)
-    return folder
-
-
 def bring(site: Path) -> None:
     """Commit what a site of the same name made now looks like to the site's branch `starter`."""
     there = partial(git, "--git-dir", git("rev-parse", "--absolute-git-dir", cwd=site).strip())
@@ -171,10 +95,12 @@ def bring(site: Path) -> None:
     folders = there("ls-tree", "-r", "-d", "--name-only", base)
     name = re.findall(r"^(?!tests/)(\w+)/serving$", folders, re.MULTILINE)[0]
     files, kept = site_files(name), []
-    for path in there("diff", "--name-only", "--no-renames", "-z", base, "HEAD").split("\0")[:-1]:
+    changed = iter(there("diff", "--name-status", "--no-renames", "-z", base, "HEAD").split("\0"))
+    for status, path in zip(changed, changed, strict=False):
         if not path.startswith((f"{name}/serving/", "Pipfile")):  # where a conflict must be seen
             mode, new = files.pop(path, ("100644", None))
-            old, mine = (blob(there, f"{commit}:{path}") for commit in (base, "HEAD"))
+            old = there("cat-file", "blob", f"{base}:{path}") if status != "A" else None
+            mine = there("cat-file", "blob", f"HEAD:{path}") if status != "D" else None
             result = without_conflicts(old, mine, new)
             if result is not None:
                 files[path] = mode, result
@@ -194,7 +120,7 @@ def bring(site: Path) -> None:
     click.echo(f"“{update}” follows “{subject}” on the branch starter of {site}.")
     since = f"{(re.findall('[0-9a-f]{7,}', subject) or ['none'])[0]}..HEAD"
     places = ("blasto/serving", "tests", ":!tests/project", ":!tests/tools")
-    with suppress(subprocess.CalledProcessError):  # if this checkout does not know that commit
+    with suppress(click.ClickException):  # if this checkout does not know that commit
         changes = git(*LIST, "--format=    %s", since, "--", *places)
         click.echo(f"\nChanges in serving/ and tests/:\n\n{changes or '    none'}".rstrip())
     if kept:
@@ -214,47 +140,20 @@ def last_version(site: Path, there: Callable[..., str]) -> tuple[str, str]:
         commit, written, committed, subject = line.split(maxsplit=3)
         if written == committed and not there(*others, commit):  # neither amended nor rebased
             return commit, subject
-    raise click.ClickException(
-        f"{site} does not begin with a commit “Start from Blasto”, as startproject made it. "
-        "If its history is shallow, run there: git fetch --unshallow"
-    )
+    message = f"{site} does not begin with a commit “Start from Blasto” as startproject made it."
+    raise click.ClickException(f"{message} If it is a shallow clone, run git fetch --unshallow.")
 
 
-def blob(there: Callable[..., str], name: str) -> bytes | None:
-    try:
-        return there("cat-file", "blob", name).encode("utf-8", "surrogateescape")
-    except subprocess.CalledProcessError:
-        return None
-
-
-def without_conflicts(old: bytes | None, mine: bytes | None, new: bytes | None) -> bytes | None:
+def without_conflicts(old: str | None, mine: str | None, new: str | None) -> str | None:
     """Change `old` to `new`, except for the lines where `mine` differs from `old`."""
-    if old is None or mine is None or new is None or b"\0" in old + mine + new:
+    if old is None or mine is None or new is None or "\0" in old + mine + new:
         return old
     with TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in ("current", "base", "other")]
 
-        def merge(*contents: bytes) -> bytes:
+        def merge(*contents: str) -> str:
             for path, content in zip(paths, contents, strict=True):
-                path.write_bytes(content)
-            git("merge-file", "--ours", *map(str, paths))
-            return paths[0].read_bytes()
+                path.write_bytes(content.encode(*BYTES))
+            return git("merge-file", "--stdout", "--ours", *map(str, paths))
 
         return merge(old, mine, merge(mine, old, new))
-
-
-def git(*arguments: str, cwd: Path = ROOT, **extra: str) -> str:
-    """Run git without the variables that tie it to one repository, as those in its hooks do."""
-    command = ["git", "rev-parse", "--local-env-vars"]
-    listed = subprocess.run(command, check=True, capture_output=True)  # noqa: S603
-    local = listed.stdout.decode().split()
-    env = {name: value for name, value in os.environ.items() if name not in local} | extra
-    command = ["git", *arguments]
-    done = subprocess.run(command, cwd=cwd, env=env, check=True, capture_output=True)  # noqa: S603
-    return done.stdout.decode("utf-8", "surrogateescape")
-
-
-def version() -> str:
-    """Return the date and the commit of this checkout."""
-    commit = git("describe", "--always", "--exclude=*", "--dirty")
-    return f"{git(*LIST, '--max-count=1', '--format=%cs', 'HEAD')} {commit}".replace("\n", "")

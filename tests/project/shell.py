@@ -78,6 +78,8 @@ def commit(repository: Path, subject: str) -> None:
 
 def make_checkout(folder: Path) -> Path:
     """Make a repository with all files of this one, as they are now, and one commit."""
-    run(f"git init --quiet {folder} && git ls-files -z | xargs -0 cp --parents -t {folder}")
+    run(
+        f"git init --quiet {folder} && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t {folder}"
+    )
     commit(folder, "Everything")
     return folder

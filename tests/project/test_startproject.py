@@ -54,7 +54,7 @@ def test_a_new_site_has_nothing_that_is_about_this_project(site: Path) -> None:
     assert os.access(site / ".ci" / "run", os.X_OK)
     scripts = tomllib.loads((site / "Pipfile").read_text())["scripts"]
     assert not [script for script in scripts.values() if "tests" in script]
-    words = f"{PACKAGE.name}|startproject|share\\.png|icons\\.py"
+    words = f"{PACKAGE.name}|startproject|share\\.png|newsite|icons\\.py"
     assert run(f"grep -riIE '{words}' . --exclude-dir=.git --exclude=README.md || true", site) == ""
     assert run("git status --porcelain --ignored", site) == ""
 
@@ -346,7 +346,7 @@ def test_if_git_does_not_commit_the_site_stays_and_says_what_git_says(
     status, output = startproject("shop", tmp_path / "shop", before=before)
 
     assert status == 0
-    message, _, command = output.partition("When git is set up, run: ")
+    message, _, command = output.partition("When git is set up, run:\n")
     assert advice in message
     run(command.splitlines()[0], tmp_path, **IDENTITY)
     assert "Start from" in run("git log --format=%s", tmp_path / "shop")
@@ -371,7 +371,7 @@ def test_without_git_or_a_checkout_one_message_says_what_is_missing(
         without_a_checkout: "clone",
     }.items():
         assert status
-        assert re.fullmatch(r"(Usage.*\n.*\n\n)?Error: .*\n", output)
+        assert re.fullmatch(r"Error: .*\n", output)
         assert what in output
     assert not target.exists()
 
@@ -429,6 +429,6 @@ def test_a_replacement_that_finds_nothing_to_replace_is_named(
     status, output = startproject("shop", tmp_path / "shop", cwd=checkout)
 
     assert status == 1
-    assert re.fullmatch(r"Error: .*(startproject|icons)\.py.*\n", output)
+    assert re.fullmatch(r"Error: .*(newsite|icons)\.py.*\n", output)
     assert Path(file).name in output
     assert not (tmp_path / "shop").exists()

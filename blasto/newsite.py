@@ -1,0 +1,104 @@
+"""What a new site has: the files that git lists here, without what is about this project."""
+
+import os
+import re
+import subprocess
+from fnmatch import fnmatch
+from itertools import chain, zip_longest
+from pathlib import Path
+
+import click
+
+from . import icons
+
+ROOT = Path(__file__).parent.parent
+LIST = ("rev-list", "--no-commit-header")  # `git log`, whatever is configured
+BYTES = ("utf-8", "surrogateescape")  # keeps any bytes in a text
+Files = dict[str, tuple[str, str]]  # git's mode and the content of each path
+
+# What is about this project itself: files, lines, and sections of the README.
+FILES_LEFT_OUT = (
+    *("LICENSE", ".coveragerc", ".github/*.png", "*/share.png", "tests/README.md"),
+    *("tests/project/*", "tests/tools/*", "*/startproject.py", "*/newsite.py", "*/icons.py"),
+)
+LINES_LEFT_OUT = re.compile(
+    r".*(startproject|(newsite|icons)\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
+    r"|not in new sites|og:image|twitter:card).*\n"
+)
+SECTIONS_LEFT_OUT = ("Make it yours", "Later versions", "Maintain", "Performance")
+SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
+TITLE = "# {title}\n\nA website, built with Flask.\nStarted from Blasto {version}.\n\n"
+LEAD = "Change this page in <code>{name}/templates/index.html</code>."
+# What a site has in the place of ours: a file, a pattern, and a text for each of its matches.
+REPLACED = (
+    ("README.md", SECTION, *[""] * len(SECTIONS_LEFT_OUT)),
+    ("README.md", r"\A.*?(?=^## Run$)", TITLE),
+    ("style.css", r"(?<=--accent: )[^;]+", "{light}", "{dark}"),
+    ("index.html", r'(?<= else ")[^"]+(?=" %})', "Welcome"),
+    ("index.html", r'(?<=description = ")[^"]+', "The home page of {title}."),
+    ("index.html", r"(?<=<h1>).+?(?=</h1>)", "Welcome to {title}"),
+    ("index.html", r'(?<=class="lead">).+?(?=</p>)', LEAD),
+)
+
+
+def site_files(name: str) -> Files:
+    """Return mode and content of the files of a site: those that git lists here, adapted."""
+    files, words = {}, {"name": name, "title": name.title(), "version": version()}
+    words |= icons.accents(name.title())
+    for entry in git("ls-files", "-z", "--stage").split("\0")[:-1]:
+        mode, path = entry[:6], entry.partition("\t")[2]
+        if any(fnmatch(path, pattern) for pattern in FILES_LEFT_OUT):
+            continue
+        if not (ROOT / path).is_file():
+            raise click.ClickException(f"{ROOT / path} is no file. Run: git checkout -- {path}")
+        content = (ROOT / path).read_bytes().decode(*BYTES)
+        if "\0" not in content:
+            text = LINES_LEFT_OUT.sub("", content.replace("\r\n", "\n"))
+            text = text.replace("blasto", name).replace("Blasto", name.title())
+            content = adapt(path, text, words)
+        files[path.replace("blasto", name)] = mode, content
+    for icon, image in icons.draw(name.title()).items():
+        files[f"{name}/static/{icon}"] = "100644", image.decode(*BYTES)
+    return files
+
+
+def adapt(path: str, text: str, words: dict[str, str]) -> str:
+    """Put into a text what a site has in the place of ours."""
+    for file, pattern, *replacements in REPLACED:
+        if path.endswith(file):
+            parts = re.split(f"(?ms){pattern}", text)
+            if len(parts) != len(replacements) + 1:
+                message = f"{path} has {len(parts) - 1} of {pattern}, not {len(replacements)}"
+                raise click.ClickException(f"{message}: change REPLACED in newsite.py.")
+            filled = [replacement.format(**words) for replacement in replacements]
+            text = "".join(chain(*zip_longest(parts, filled, fillvalue="")))
+    return text
+
+
+def write(files: Files, folder: Path) -> Path:
+    for path, (mode, content) in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode(*BYTES))
+        if mode == "100755":
+            file.chmod(file.stat().st_mode | 0o111)
+    return folder
+
+
+def git(*arguments: str, cwd: Path = ROOT, **extra: str) -> str:
+    """Run git without the variables that tie it to one repository, as those in its hooks do."""
+    command = ["git", "rev-parse", "--local-env-vars"]
+    listed = subprocess.run(command, check=False, capture_output=True)  # noqa: S603
+    local = listed.stdout.decode().split()
+    env = {name: value for name, value in os.environ.items() if name not in local} | extra
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True)  # noqa: S603
+    if done.returncode:
+        raise click.ClickException(done.stderr.decode(errors="replace").strip())
+    return done.stdout.decode(*BYTES)
+
+
+def version() -> str:
+    """Return the date and the commit of this checkout."""
+    commit = git("describe", "--always", "--exclude=*", "--dirty")
+    return f"{git(*LIST, '-1', '--format=%cs', 'HEAD')} {commit}".replace("\n", "")
