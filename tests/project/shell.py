@@ -78,8 +78,7 @@ def commit(repository: Path, subject: str) -> None:
 
 def make_checkout(folder: Path) -> Path:
     """Make a repository with all files of this one, as they are now, and one commit."""
-    run(
-        f"git init --quiet {folder} && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t {folder}"
-    )
+    files = "git ls-files -z --cached --others --exclude-standard"
+    run(f"git init --quiet {folder} && {files} | xargs -0 cp --parents -t {folder}")
     commit(folder, "Everything")
     return folder
