@@ -16,11 +16,11 @@ IDENTITY = {
 
 
 def inherited(*left_out: str) -> dict[str, str]:
-    """Return the environment without what a hook of git sets, and these."""
+    """Return the environment without what sets up Flask or git, and these."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("GIT_", *left_out))
+        if not name.startswith(("FLASK_", "GIT_", *left_out))
     }
 
 

@@ -70,7 +70,7 @@ def test_the_readme_of_a_new_site_is_its_own_and_names_the_version_it_comes_from
         f"Started from {version}."
     ]
     assert readme.startswith("# Shop\n")
-    assert len([line for line in readme.splitlines() if line]) <= 130
+    assert len([line for line in readme.splitlines() if line]) <= 145
     headings = re.findall("^##+ (.*)", readme, re.MULTILINE)
     assert {"Run", "Add a page", "Configure", "When you need more"} < {*headings}
     assert not {"Make it yours", "Later versions", "Maintain", "Performance"} & {*headings}
@@ -368,7 +368,7 @@ def test_without_git_or_a_checkout_one_message_says_what_is_missing(
         without_git: "'git'",
         without_a_file: "Procfile",
         with_a_dangling_link: "Procfile",
-        without_a_checkout: "clone",
+        without_a_checkout: "Clone",
     }.items():
         assert status
         assert re.fullmatch(r"Error: .*\n", output)
