@@ -59,7 +59,7 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[str, str]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("command", ["gunicorn", "flask run"])
+@pytest.mark.parametrize("command", ["gunicorn", "gunicorn --preload", "flask run"])
 def test_a_page_calls_an_https_url(
     tmp_path: Path, tls_server: tuple[str, str], command: str
 ) -> None:
@@ -70,8 +70,8 @@ def test_a_page_calls_an_https_url(
     env = {"REQUESTS_CA_BUNDLE": certificate, "SSL_CERT_FILE": certificate}
     port = free_port()
     server = (
-        procfile(tmp_path, **env)
-        if command == "gunicorn"
+        procfile(tmp_path, GUNICORN_CMD_ARGS=command.removeprefix("gunicorn"), **env)
+        if command.startswith("gunicorn")
         else Server(f"python -m blasto --port {port}", port, tmp_path, **env)
     )
 

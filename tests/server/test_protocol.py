@@ -2,11 +2,12 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
-from tests.processes import Response, Server, procfile, read_all, until
+from tests.processes import HEROKU, Response, Server, procfile, read_all, until
 
 pytestmark = pytest.mark.server
 
@@ -14,6 +15,14 @@ SPECIMEN = "tests.serving.conftest:make_app()"
 REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 HTTPS = {"X-Forwarded-Proto": "https"}
 SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n"
+
+
+@pytest.fixture(scope="module", params=["", "8"], ids=["greenlets", "threads"])
+def dyno(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The specimen application, as Heroku runs it, with either kind of worker."""
+    env = {**HEROKU, "WEB_THREADS": request.param} if request.param else HEROKU
+    with procfile(app=SPECIMEN, **env) as server:
+        yield server
 
 
 def exchange(server: Server, request: str) -> bytes:
@@ -43,11 +52,11 @@ def test_a_malformed_request_is_rejected_and_nothing_behind_it_served(
     assert "/smuggled" not in dyno.output
 
 
-def test_all_headers_of_a_request_are_limited_together(dyno: Server) -> None:
+def test_all_headers_of_a_request_are_limited_together(site: Server) -> None:
     def request(path: str, lines: int) -> bytes:
         headers = "".join(f"X-{number}: {'x' * 1000}\r\n" for number in range(lines))
         return exchange(
-            dyno, f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}Connection: close\r\n\r\n"
+            site, f"GET {path} HTTP/1.1\r\nHost: a\r\n{headers}Connection: close\r\n\r\n"
         )
 
     assert request("/no/few", 50).startswith(b"HTTP/1.1 404 ")
