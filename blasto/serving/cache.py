@@ -13,7 +13,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import Flask, current_app, make_response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import ResponseCacheControl
-from werkzeug.http import parse_cache_control_header
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
@@ -125,7 +124,7 @@ def lifetime_of(fields: dict[str, str]) -> int:
 
 @lru_cache
 def directives(cache_control: str) -> ResponseCacheControl:
-    return parse_cache_control_header(cache_control, None, ResponseCacheControl)
+    return Response(headers={"Cache-Control": cache_control}).cache_control
 
 
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:

@@ -82,7 +82,7 @@ def raising(error: Exception) -> Callable[[], NoReturn]:
 OWN = {
     "a response": (lambda: abort(Response("own", 409)), 409),
     "a response with a status": (lambda: abort(409, response=Response("own", 409)), 409),
-    "a redirect": (raising(BadRequest(response=redirect("/"))), 302),
+    "a redirect": (raising(BadRequest(response=redirect("/", 302))), 302),
     "a body": (raising(OwnBody()), 404),
 }
 

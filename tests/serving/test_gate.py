@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from tests.serving.conftest import make_app
 
-NO_HOSTS = ["a_b.test", "a:", "a b", "a/b", "a..b", ".a", ".", "", "a:99999", "a@b", "[::1", "é"]
+NO_HOSTS = ["a_b.test", "a:", "a b", "a/b", "a..b", ".a", ".", "", "a@b", "[::1", "é"]
 NO_HOSTS += ["x" * 64, "x." * 200, "a\\b", "a?b", "a:80:80", "%61"]
 
 
@@ -43,7 +43,7 @@ def test_only_a_trusted_host_is_served() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["https://a.test", "*", "", "a,,b", "a/", "my_site.test", "[::1]", [], [1], 1]
+    "value", ["https://a.test", "*", "", "a,,b", "a/", "my_site.test", [], [1], 1]
 )
 def test_a_host_that_can_never_match_is_an_error(value: object) -> None:
     with pytest.raises(ClickException, match=r"^FLASK_TRUSTED_HOSTS must be host names"):

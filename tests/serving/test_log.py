@@ -52,7 +52,9 @@ def test_an_event_of_any_logger_is_one_line(capsys: pytest.CaptureFixture[str]) 
 
     app.logger.info("started %s", "twice")
     logging.getLogger("shop.prices").info("two\nlines")
-    warnings.warn("old", DeprecationWarning, stacklevel=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
 
     first, second, third = capsys.readouterr().out.splitlines()
     assert first == 'level=info message="started twice"'
