@@ -3,7 +3,7 @@
 import hashlib
 import mimetypes
 import os
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from stat import S_ISREG
 from typing import Any
 
@@ -36,36 +36,35 @@ for extension, media_type in {
 def init_app(app: Flask) -> None:
     """Give static files versioned URLs, under which any cache may store them for a year."""
 
+    @cache
+    def folder_of(endpoint: str | None) -> str | None:
+        """Return the folder whose files an endpoint sends, of the site or of a blueprint."""
+        name, _, static = (endpoint or "").rpartition(".")
+        owner = app.blueprints.get(name) if name else app
+        return owner.static_folder if owner and static == "static" else None
+
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
-        if folder := folder_of(app, endpoint):
+        if folder := folder_of(endpoint):
             values.setdefault("v", version(folder, values.get("filename") or ""))
 
-    @app.before_request
-    def send_whole_file() -> None:
-        if folder_of(app, request.endpoint or ""):
+    @app.url_value_preprocessor
+    def send_whole_file(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        folder = folder_of(endpoint)
+        if folder and values:
             ask_for_all(request.environ)
-            after_this_request(set_lifetime)
-
-    def set_lifetime(response: Response) -> Response:
-        folder = folder_of(app, request.endpoint or "")
-        current = version(folder or "", (request.view_args or {})["filename"])
-        if current:
-            # During a deployment, the URL of one release can reach the other: not for a year there.
-            versioned = request.args.get("v") == current
-            response.headers["Cache-Control"] = IMMUTABLE if versioned else BRIEF
-            response.set_etag(current)
-            del response.last_modified  # which each deployment changes
-        return response
+            after_this_request(partial(set_lifetime, version(folder, values["filename"])))
 
 
-def folder_of(app: Flask, endpoint: str) -> str | None:
-    """Return the folder whose files an endpoint sends, of the site or of a blueprint."""
-    name, _, static = endpoint.rpartition(".")
-    if static != "static":
-        return None
-    owner = app.blueprints.get(name) if name else app
-    return owner.static_folder if owner else None
+def set_lifetime(current: str | None, response: Response) -> Response:
+    """Let any cache store a file of a version: for a year under its URL, or for a minute."""
+    if current:
+        # During a deployment, the URL of one release can reach the other: not for a year there.
+        versioned = request.args.get("v") == current
+        response.headers["Cache-Control"] = IMMUTABLE if versioned else BRIEF
+        response.set_etag(current)
+        del response.last_modified  # which each deployment changes
+    return response
 
 
 def version(folder: str, filename: str) -> str | None:

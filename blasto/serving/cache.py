@@ -151,10 +151,10 @@ class Cache:
         self.bytes = 0
         self.lock = RLock()
 
-        @flask.after_request
-        def note_url(response: Response) -> Response:
-            request.environ.get(SEEN, []).append(url_of(request.environ))
-            return response
+        @flask.url_value_preprocessor
+        def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+            environ = request.environ
+            environ.get(SEEN, []).append(url_of(environ))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         accept_encoding = environ.get("HTTP_ACCEPT_ENCODING", "")

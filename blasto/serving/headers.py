@@ -31,7 +31,8 @@ class SecurityHeaders:
 
     def __init__(self, app: WSGIApplication, sources: Any) -> None:
         self.app = app
-        self.headers = [("Content-Security-Policy", policy(sources)), *HEADERS.items()]
+        headers = [("Content-Security-Policy", policy(sources)), *HEADERS.items()]
+        self.headers = {name.lower(): (name, value) for name, value in headers}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
@@ -42,8 +43,10 @@ class SecurityHeaders:
     def complete(self, headers: Headers, environ: WSGIEnvironment) -> Headers:
         """Return the headers of a response with the missing ones."""
         present = {name.lower() for name, _ in headers}
-        ours = [HSTS, *self.headers] if environ["wsgi.url_scheme"] == "https" else self.headers
-        return [*headers, *(header for header in ours if header[0].lower() not in present)]
+        missing = [header for name, header in self.headers.items() if name not in present]
+        if environ["wsgi.url_scheme"] == "https" and HSTS[0].lower() not in present:
+            missing.append(HSTS)
+        return headers + missing
 
 
 def policy(sources: Any) -> str:

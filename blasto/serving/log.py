@@ -34,7 +34,7 @@ def init_app(app: Flask) -> None:
 def name_request(environ: WSGIEnvironment) -> str:
     """Return the X-Request-ID that the router sent, or a new one, which all others then see."""
     sent: str = environ.get("HTTP_X_REQUEST_ID", "")
-    if REQUEST_ID.fullmatch(sent):
+    if sent and REQUEST_ID.fullmatch(sent):
         return sent
     environ["HTTP_X_REQUEST_ID"] = new = token_hex(16)
     return new
