@@ -34,11 +34,12 @@ def startproject(name: str | None, directory: Path | None, update: Path | None) 
         raise click.UsageError("Give either NAME or --update DIRECTORY.")
     if not (ROOT / ".git").exists():
         raise click.ClickException(f"{ROOT} is no git checkout. Clone Blasto, and run this there.")
+    target = (update or directory or ROOT.parent / str(name)).resolve()
     try:
-        if update:
-            bring(update.resolve())
-        elif name:
-            create(name, (directory or ROOT.parent / name).resolve())
+        if name:
+            create(name, target)
+        else:
+            bring(target)
     except OSError as error:
         raise click.ClickException(f"Cannot make the site: {error}.") from None
 
@@ -92,8 +93,8 @@ def bring(site: Path) -> None:
     """Commit what a site of the same name made now looks like to the site's branch `starter`."""
     there = partial(git, "--git-dir", git("rev-parse", "--absolute-git-dir", cwd=site).strip())
     base, subject = last_version(site, there)
-    folders = there("ls-tree", "-r", "-d", "--name-only", base)
-    name = re.findall(r"^(?!tests/)(\w+)/serving$", folders, re.MULTILINE)[0]
+    folders = there("ls-tree", "-d", "--name-only", base).split()
+    name = next(folder for folder in folders if folder.isalnum() and folder != "tests")
     files, kept = site_files(name), []
     changed = iter(there("diff", "--name-status", "--no-renames", "-z", base, "HEAD").split("\0"))
     for status, path in zip(changed, changed, strict=False):
@@ -102,8 +103,7 @@ def bring(site: Path) -> None:
             old = there("cat-file", "blob", f"{base}:{path}") if status != "A" else None
             mine = there("cat-file", "blob", f"HEAD:{path}") if status != "D" else None
             result = without_conflicts(old, mine, new)
-            if result is not None:
-                files[path] = mode, result
+            files |= {} if result is None else {path: (mode, result)}
             if result != new != mine:
                 kept.append(path)
     update = f"Update to Blasto {version()}"
