@@ -101,9 +101,9 @@ def hold(
     found: dict[str, list[str]] = {}
     for page in pages:
         try:
-            faults = [*check(page)]
+            faults = dict.fromkeys(check(page))
         except errors as error:
-            faults = [str(error).partition("\n")[0]]
+            faults = {str(error).partition("\n")[0]: None}
         for fault in faults:
             found.setdefault(fault, []).append(str(page))
     report(found)

@@ -26,6 +26,9 @@ BROKEN = """() => [...document.images]
     .map(image => image.outerHTML)"""
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = {}
+# What axe has found, and what of it tests before the present one have reported.
+FOUND: set[str] = set()
+REPORTED: set[str] = set()
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +93,7 @@ def new_tab(
         tab.on("dialog", dismiss)
         tab.on("request", note_request)
         tab.on("pageerror", lambda error: note_error(f"a script error: {error}", tab.url))
-        tab.on("console", lambda it: note_error(it.text, it.location["url"]))
+        tab.on("console", lambda it: it.type == "debug" or note_error(it.text, it.location["url"]))
         tab.on(
             "response", lambda it: note(f"loads {it.url}: {it.status}", expected=it.status < 500)
         )
@@ -138,10 +141,12 @@ def visits(browser: Browser, site: Server) -> Visits:
         try:
             with new_tab(browser, site, page, 20) as tab:
                 tab.goto(page.url)
+                tab.wait_for_timeout(500)  # for scripts that begin later
                 faults = [f"has an image that is none: {it}" for it in tab.evaluate(BROKEN)]
             loaded.append(page)
         except Error as error:
-            faults = [f"does not load: {error.message.splitlines()[0]}"]
+            stuck = "it is stuck in a script" if "crashed" in error.message else error.message
+            faults = [f"does not load: {stuck.splitlines()[0]}"]
         for fault in faults:
             PROBLEMS.setdefault(fault, []).append(str(page))
         if error_page not in [None, *loaded]:
@@ -153,6 +158,7 @@ def visits(browser: Browser, site: Server) -> Visits:
 def _nothing_new_goes_wrong(request: pytest.FixtureRequest, visits: Visits) -> Iterator[None]:
     if not visits.pages and request.function.__name__ != "test_it_loads_without_an_error":
         pytest.skip("no page loads: see test_it_loads_without_an_error")
+    REPORTED.update(FOUND)
     before = {*visits.problems, *PROBLEMS}
     yield
     report({problem: places for problem, places in PROBLEMS.items() if problem not in before})

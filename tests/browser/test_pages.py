@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error
 from playwright.sync_api import Page as Tab
 
-from tests.browser.conftest import DESKTOP, PHONE, Visits, new_tab
+from tests.browser.conftest import DESKTOP, FOUND, PHONE, REPORTED, Visits, new_tab
 from tests.processes import Server
 from tests.sitemap import Page, hold, report
 
@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.server, pytest.mark.browser]
 RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What the tests of the same page in process report.
 OTHERS = {rule: {"enabled": False} for rule in ("document-title", "page-has-heading-one")}
-REPORTED: set[str] = set()
 # The innermost elements beyond the right edge.
 OVERFLOW = """() => {
     const width = document.documentElement.clientWidth;
@@ -51,7 +50,8 @@ VARIABLES = """() => {
         for (const name of rule.style ?? []) if (name.startsWith("--")) {
             probe.style.color = `var(${name})`;
             const [r, g, b] = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
-            found["#" + ((1 << 24) + (r << 16) + (g << 8) + b).toString(16).slice(1)] ??= name;
+            found["#" + ((1 << 24) + (r << 16) + (g << 8) + b).toString(16).slice(1)] ??=
+                name + (matchMedia("(prefers-color-scheme: dark)").matches ? " in dark" : "");
         }
     probe.remove();
     return found;
@@ -62,7 +62,7 @@ def test_it_loads_without_an_error(visits: Visits) -> None:
     report(visits.problems)
 
 
-def violations(tab: Tab, scheme: str) -> list[str]:
+def violations(tab: Tab) -> list[str]:
     """Return what axe finds, unless a test before has reported it."""
     response = Axe().run(tab, options={"runOnly": RULES, "rules": OTHERS}).response
     variables = tab.evaluate(VARIABLES)
@@ -71,28 +71,21 @@ def violations(tab: Tab, scheme: str) -> list[str]:
         for node in violation["nodes"]:
             reason = "; ".join(map(str.strip, node["failureSummary"].splitlines()[1:]))
             for colour, name in variables.items():
-                reason = reason.replace(colour, f"{colour}, {name} in {scheme}")
+                reason = reason.replace(colour, f"{colour}, {name}")
             found.append(f"breaks “{violation['help']}” in {node['html']}: {reason}")
+    FOUND.update(found)
     return [fault for fault in found if fault not in REPORTED]
 
 
 def test_it_is_accessible(browser: Browser, site: Server, visits: Visits) -> None:
-    found: set[str] = set()
-
-    def check(page: Page) -> set[str]:
-        of_page = set()
+    def check(page: Page) -> Iterator[str]:
         for scheme, screen in product(("light", "dark"), (PHONE, DESKTOP)):
             options = {"color_scheme": scheme, "reduced_motion": "reduce", **screen}
             with new_tab(browser, site, page, **options) as tab:
                 tab.goto(page.url)
-                of_page.update(violations(tab, scheme))
-        found.update(of_page)
-        return of_page
+                yield from violations(tab)
 
-    try:
-        hold(visits.pages, check, Error)
-    finally:
-        REPORTED.update(found)
+    hold(visits.pages, check, Error)
 
 
 def test_it_fits_on_small_and_large_screens_and_with_large_text(
@@ -124,7 +117,7 @@ def test_the_keyboard_reaches_every_control_with_a_visible_focus(
                 if element := tab.evaluate(FOCUS):
                     yield f"shows no focus on {element}: see :focus-visible in style.css"
 
-    hold(visits.pages, lambda page: dict.fromkeys(check(page)), Error)
+    hold(visits.pages, check, Error)
 
 
 def test_the_skip_link_leads_to_the_content(browser: Browser, site: Server, visits: Visits) -> None:

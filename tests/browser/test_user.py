@@ -91,7 +91,7 @@ def test_greetings_and_explanations_are_accessible_and_fit(
         for url in URLS:
             tab.goto(url)
 
-            assert violations(tab, scheme) == [], url
+            assert violations(tab) == [], url
             assert tab.evaluate(OVERFLOW) == []
 
 

@@ -20,6 +20,7 @@ COOKIES: set[str] = set()
 def prepare(_app: Flask) -> dict[str, Any]:
     """Return the session of a visitor who has signed in, to see the pages that ask for it.
 
-    Called once before the first request: fill the tests' database here.
+    Called once before the first request: fill the tests' database here, which SETTINGS in
+    tests/conftest.py names.
     """
     return {}
