@@ -72,10 +72,10 @@ def new_tab(
         # The status of the page itself, and of what it links to, is tested in process.
         is_status = "status of 40" in text and (not page or url in {tab.url, *linked})
         if "Content Security Policy" in text:
-            text += " To allow more, set CONTENT_SECURITY_POLICY in app.py."
+            text += " Put it into a file in static/, or see CONTENT_SECURITY_POLICY in app.py."
         elif url != tab.url:
             text += f" ({url})"
-        note(f"reports {text}", expected=is_status or left_out)
+        note(f"reports {text}", expected=is_status or left_out or text.startswith("[DOM]"))
 
     def dismiss(dialog: Dialog) -> None:
         note(f"shows a dialog: {dialog.message}")
@@ -93,7 +93,7 @@ def new_tab(
         tab.on("dialog", dismiss)
         tab.on("request", note_request)
         tab.on("pageerror", lambda error: note_error(f"a script error: {error}", tab.url))
-        tab.on("console", lambda it: it.type == "debug" or note_error(it.text, it.location["url"]))
+        tab.on("console", lambda it: note_error(it.text, it.location["url"]))
         tab.on(
             "response", lambda it: note(f"loads {it.url}: {it.status}", expected=it.status < 500)
         )
