@@ -37,9 +37,13 @@ SIGN_IN = (
     "asks to sign in: let prepare() in tests/pages/examples.py return the session of a visitor who"
     " may see it, or add its endpoint to NO_PAGES there"
 )
+NO_EXAMPLE = (
+    "such as its URL may have, in EXAMPLES in tests/pages/examples.py; if it is no page, add its"
+    " endpoint to NO_PAGES there"
+)
 NO_DOCUMENT = (
-    "has no doctype: extend base.html, or add its endpoint to NO_PAGES in tests/pages/examples.py"
-    " if it is part of a page"
+    "has no doctype: extend base.html, or if it is part of a page, add its endpoint to NO_PAGES in"
+    " tests/pages/examples.py"
 )
 
 
@@ -165,18 +169,20 @@ class Survey(logging.Handler):
         self.templates: list[str] = []
         self.app = create_app()
         self.app.logger.addHandler(self)
-        with self.app.app_context():
-            session = prepare(self.app)
-        self.cookie = session_cookie(self.app, session) if session else ""
+        try:
+            self.cookie = session_cookie(self.app)
+        except Exception as error:  # noqa: BLE001  # of whatever kind, it is reported
+            self.problems[f"cannot be tested: prepare() raises {cause(error)}"] = ["/"]
+            self.cookie = ""
         with template_rendered.connected_to(self.note, self.app):
             self.error_page = self.visit(ERROR_PAGE, "")
-            visits = [self.visit(url, endpoint) for url, endpoint in dict(self.urls()).items()]
+            visits = [self.visit(url, endpoint) for url, endpoint in self.urls().items()]
         found = [page for page in visits if page]
         self.pages = [page for page in found if WHOLE.search(page.response.text)]
         links = {link for page in self.pages for link in page.document.links(page.url)}
         for page in found:
             if page not in self.pages and (page.url in links or page.endpoint in EXAMPLES):
-                self.problems.setdefault(NO_DOCUMENT, []).append(str(page))
+                self.problem(NO_DOCUMENT, str(page))
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
@@ -186,70 +192,69 @@ class Survey(logging.Handler):
         if template.name != "error.html":
             self.templates.append(f" in {template.name}")
 
+    def problem(self, text: str, place: str) -> None:
+        self.problems.setdefault(text, []).append(place)
+
     @property
     def is_blocked(self) -> bool:
         """Whether the index or the error page fails, and so most tests would."""
         places = [place for places in self.problems.values() for place in places]
         return any(place.partition(" ")[0] in {"/", ERROR_PAGE} for place in places)
 
-    def urls(self) -> Iterator[tuple[str, str]]:
-        """Yield a URL for each rule with a view of the site's own, and its endpoint."""
+    def urls(self) -> dict[str, str]:
+        """Return a URL for each rule with a view of the site's own, and its endpoint."""
+        found: dict[str, str] = {}
         for rule in self.app.url_map.iter_rules():
             elsewhere = rule.host or rule.subdomain or rule.endpoint in NO_PAGES
             view = self.app.view_functions.get(rule.endpoint)
             if elsewhere or "GET" not in (rule.methods or ()) or not is_own(view):
                 continue
             if url := build(rule):
-                yield url, rule.endpoint
+                found.setdefault(url, rule.endpoint)
             else:
                 values = ", ".join(f'"{name}": …' for name in sorted(rule.arguments))
-                advice = (
-                    f'needs an example: add "{rule.endpoint}": {{{values}}} to EXAMPLES in'
-                    " tests/pages/examples.py, or its endpoint to NO_PAGES if it is no page"
-                )
-                self.problems.setdefault(advice, []).append(rule.rule)
+                self.problem(f'needs "{rule.endpoint}": {{{values}}}, {NO_EXAMPLE}', rule.rule)
+        return found
 
     def visit(self, url: str, endpoint: str) -> Page | None:
         """Return the page at a URL if it is one; note what is wrong."""
-        page = None
+        view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
         for cookie in dict.fromkeys(("", self.cookie)):
             self.errors.clear()
             self.templates.clear()
             try:
                 response = get(self.app, url, cookie)
-            except Exception as error:  # noqa: BLE001  # of whatever kind, it is reported
-                self.errors.append(error)
-                break
-            view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
+            except Exception as error:  # noqa: BLE001  # likewise
+                self.problem(f"fails with {cause(error)}", f"{url} ({view})")
+                return None
             source = "".join([view, *self.templates[:1]])
             page = Page(url, endpoint, source, cookie, response, Document(response.text))
             if not page.asks_to_sign_in():
                 break
-        fault = self.fault(page, url)
-        if fault:
-            self.problems.setdefault(fault, []).append(str(page or url))
-        elif page and page.response.mimetype == "text/html" and not page.response.history:
-            return page if page.response.status_code == (200 if endpoint else 404) else None
-        return None
-
-    def fault(self, page: Page | None, url: str) -> str | None:
-        status = page.response.status if page else "500"
-        if status >= "500" or (url == ERROR_PAGE and self.errors):
-            return f"fails with {status}: {cause(self.errors[0]) if self.errors else 'see the log'}"
-        if page and page.asks_to_sign_in():
-            return SIGN_IN
-        if page and page.endpoint in EXAMPLES and page.response.status_code == 404:
-            return "is 404: in tests/pages/examples.py, choose another example, or make it exist"
+        status = response.status_code
+        if status >= 500 or (self.errors and not endpoint):
+            reason = cause(self.errors[0]) if self.errors else "see the log"
+            self.problem(f"fails with {response.status}: {reason}", str(page))
+        elif page.asks_to_sign_in():
+            self.problem(SIGN_IN, str(page))
+        elif status == 404 and endpoint in EXAMPLES:
+            self.problem("is 404: change its example, or let prepare() make it", str(page))
+        elif response.mimetype == "text/html" and not response.history:
+            return page if status == (200 if endpoint else 404) else None
         return None
 
 
-def session_cookie(app: Flask, session: dict[str, Any]) -> str:
+def session_cookie(app: Flask) -> str:
+    """Return the cookie of the visitor whom prepare() has signed in."""
+    with app.app_context():
+        session = prepare(app)
+    if not session:
+        return ""
     client = app.test_client()
     with client.session_transaction() as values:
         values.update(session)
     cookie = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
-    assert cookie
-    return f"{cookie.key}={cookie.value}"
+    return f"{cookie.key}={cookie.value}" if cookie else ""
 
 
 def build(rule: Rule) -> str | None:

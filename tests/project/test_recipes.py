@@ -83,14 +83,9 @@ def day(day):
     return render_template("day.html", day=date(2026, 1, day))
 
 
-@pages.get("/live")
-def live():
-    return render_template("live.html")
-
-
-@pages.get("/row")
-def row():
-    return "<li>Another</li>"
+pages.add_url_rule("/live", "live", lambda: render_template("live.html"))
+pages.add_url_rule("/row", "row", lambda: "<li>Another</li>")
+pages.add_url_rule("/events", "events", lambda: STREAM)
 
 
 def generator():
@@ -98,11 +93,6 @@ def generator():
     while True:
         time.sleep(1)
         yield ": still here\\n\\n"
-
-
-@pages.get("/events")
-def events():
-    return STREAM
 
 
 @pages.post("/api/bread")
