@@ -32,8 +32,11 @@ os.environ["FLASK_SKIP_DOTENV"] = "1"
 os.environ["FLASK_APP"] = dotenv_values(ROOT / ".flaskenv").get("FLASK_APP") or ""
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
-# Importing the package makes the application.
-from blasto.app import create_app
+try:
+    from blasto.app import create_app  # which makes an application
+except Exception as error:
+    error.add_note("What create_app() needs in the tests goes to SETTINGS in tests/conftest.py.")
+    raise
 
 from tests.sitemap import Page, survey
 

@@ -225,7 +225,7 @@ class Survey(logging.Handler):
             try:
                 response = get(self.app, url, cookie)
             except Exception as error:  # noqa: BLE001  # likewise
-                self.problem(f"fails with {cause(error)}", f"{url} ({view})")
+                self.problem(f"fails with 500: {cause(error)}", f"{url} ({view})")
                 return None
             source = "".join([view, *self.templates[:1]])
             page = Page(url, endpoint, source, cookie, response, Document(response.text))
@@ -234,7 +234,7 @@ class Survey(logging.Handler):
         status = response.status_code
         if status >= 500 or (self.errors and not endpoint):
             reason = cause(self.errors[0]) if self.errors else "see the log"
-            self.problem(f"fails with {response.status}: {reason}", str(page))
+            self.problem(f"fails with 500: {reason}", str(page))
         elif page.asks_to_sign_in():
             self.problem(SIGN_IN, str(page))
         elif status == 404 and endpoint in EXAMPLES:
