@@ -129,7 +129,8 @@ def test_the_skip_link_leads_to_the_content(browser: Browser, site: Server, visi
             is_link = tab.locator("a[href^='#']:focus").count()
             if is_link:
                 tab.keyboard.press("Enter")
-            if not (visible and is_link and tab.locator("main:focus").count()):
+            works = visible and is_link and tab.locator("main:focus").count()
+            if tab.locator("main").count() and not works:  # without <main>, axe says so
                 yield "has no skip link to <main> as its first control: see base.html"
 
     hold(visits.pages, check, Error)
