@@ -31,7 +31,7 @@ def test_no_link_within_the_repository_is_broken(text: str) -> None:
     links = re.findall(r'\]\(([^)]+)\)|src="([^"]+)"', text)
     for link in (first or second for first, second in links):
         path, _, anchor = link.partition("#")
-        if "//" in link:
+        if "//" in link or "{{" in link:
             continue
         assert not path or (base / path).exists(), link
         assert path or anchor in anchors, link
