@@ -277,10 +277,12 @@ def is_here(path: str) -> bool:
 
 
 def is_own(view: Any) -> bool:
-    """Return whether a view function, or the class that it is made of, belongs to the site."""
+    """Return whether a view belongs to the site; a class's, with all classes it is made of."""
+    bases = type(view.__self__).__mro__[:-1] if hasattr(view, "__self__") else ()
     function = inspect.unwrap(view) if view else view
     try:
-        return is_here(inspect.getfile(getattr(function, "view_class", function)))
+        parts = [getattr(function, "view_class", function), *bases]
+        return all(is_here(inspect.getfile(part)) for part in parts)
     except TypeError:  # no function at all
         return False
 
