@@ -100,10 +100,11 @@ def bread():
 def rare():
     return {"busy": False}
 """
+MESSAGES = "{% for text in get_flashed_messages() %}<p role=status>{{ text }}</p>{% endfor %}"
 TEMPLATES = {
     "join": f"""<form method="post">{words("<input")}<label>Name <input name="name"></label>
         <button>Join</button></form>""",
-    "account": "<p>You are {{ current_user.name }}.</p>",
+    "account": f"{MESSAGES}<p>You are {{{{ current_user.name }}}}.</p>",
     "day": "<p>{{ day | dateformat }}</p>",
     "live": f"""<p id="event">None</p><img src="ELSEWHERE" alt="A map">
         <ul><li>One</li></ul><button hx-get="/row" hx-target="ul" hx-swap="beforeend">More</button>
@@ -111,7 +112,6 @@ TEMPLATES = {
 }
 LIVE = """new EventSource("/events").onmessage =
     event => { document.querySelector("#event").textContent = event.data; };"""
-MESSAGES = "{% for text in get_flashed_messages() %}<p role=status>{{ text }}</p>{% endfor %}"
 PREPARE = """    from shop.app import User, db
 
     db.drop_all()
@@ -192,7 +192,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: str) -> Path:
         ("shop/app.py", '\n@pages.get("/")', f'{views}\n\n@pages.get("/")'),
         ("shop/templates/base.html", '<html lang="en">', words("<html")),
         ("shop/templates/base.html", "</nav>", f"{links}</nav>"),
-        ("shop/templates/base.html", "{% block main %}", f"{MESSAGES}{{% block main %}}"),
         ("tests/pages/examples.py", "= {", '= {"pages.day": {"day": 6}, '),
         ("tests/pages/examples.py", "    return {}\n", PREPARE),
         ("Procfile", "web:", f"{words('release:')}\nweb:"),
