@@ -23,9 +23,9 @@ SETTINGS: dict[str, Any] = {
 NOT_INHERITED = (
     *("FLASK_", "WERKZEUG_", "GUNICORN_", "GIT_", "PORT", "WEB_", "DYNO", "FORWARDED_ALLOW_IPS"),
     *("LOG_ADDRESSES", "DATABASE_URL", "SENTRY_", "PYTHONUNBUFFERED"),
-    *dotenv_values(ROOT / ".env"),  # which `pipenv run` puts into the environment
 )
-for name in [name for name in os.environ if name.startswith(NOT_INHERITED) and name != "PATH"]:
+IN_DOTENV = dotenv_values(ROOT / ".env").keys() - {"PATH"}  # which `pipenv run` adds as well
+for name in [name for name in os.environ if name.startswith(NOT_INHERITED) or name in IN_DOTENV]:
     del os.environ[name]
 os.environ |= {f"FLASK_{name}": json.dumps(value) for name, value in SETTINGS.items()}
 os.environ["FLASK_SKIP_DOTENV"] = "1"
@@ -35,7 +35,7 @@ os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 try:
     from blasto.app import create_app  # which makes an application
 except Exception as error:
-    error.add_note("What create_app() needs in the tests goes to SETTINGS in tests/conftest.py.")
+    error.add_note("tests/conftest.py has the settings of the tests: add what create_app() needs.")
     raise
 
 from tests.sitemap import Page, survey
