@@ -4,7 +4,7 @@ from flask import Flask
 
 from . import assets, errors, log
 from .cache import Cache, cache_publicly
-from .gate import Gate
+from .gate import Gate, limit_headers
 from .headers import SecurityHeaders
 
 __all__ = ["cache_publicly", "init_app"]
@@ -19,6 +19,8 @@ def init_app(app: Flask) -> None:
     errors.init_app(app)
     assets.init_app(app)
     # Around each other: a request passes the gate first, and the cache sees a response last.
-    headers = SecurityHeaders(app.wsgi_app, app.config.get("CONTENT_SECURITY_POLICY", {}))
+    headers = SecurityHeaders(
+        limit_headers(app.wsgi_app), app.config.get("CONTENT_SECURITY_POLICY", {})
+    )
     cache = Cache(app, headers)
     app.wsgi_app = Gate(app, cache, headers)  # type: ignore[method-assign]  # as Flask documents

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address, ip_network
-from typing import Any, NamedTuple
+from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import click
@@ -15,29 +15,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wsgi import get_host
 
-from .headers import Headers, SecurityHeaders
+from .headers import SecurityHeaders
 from .log import name_request
 
 # A header may come in several lines. This is what gunicorn allows for one, and enough for all.
 MAX_HEADER = 8190  # characters
-HEADER_NAMES = ("HTTP_", "CONTENT_")
+HEADERS = ("HTTP_", "CONTENT_")
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
-
-
-class Answer(NamedTuple):
-    """A response in plain text, which depends on no host and no template."""
-
-    status: HTTPStatus
-    text: str
-
-    def headers(self) -> Headers:
-        is_redirect = self.status == HTTPStatus.PERMANENT_REDIRECT
-        return [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(self.text) + 1)),
-            ("Cache-Control", "no-store"),
-            *([("Location", self.text)] if is_redirect else []),
-        ]
 
 
 class Gate:
@@ -65,7 +49,7 @@ class Gate:
             proto = environ.get("HTTP_X_FORWARDED_PROTO")
             if proto == "https":
                 environ["wsgi.url_scheme"] = proto
-        response = self.answer(environ, proto)
+        response = self.response(environ, proto)
         if response is None:
             try:
                 return app(environ, start_response)
@@ -73,44 +57,51 @@ class Gate:
                 if self.flask.debug or self.flask.testing:
                     raise
                 self.flask.logger.exception("A response failed, request_id=%s", request_id)
-                response = Answer(
-                    HTTPStatus.INTERNAL_SERVER_ERROR, f"500 Internal Server Error\n{request_id}"
-                )
+                text = f"500 Internal Server Error\n{request_id}"
+                response = plain_text(HTTPStatus.INTERNAL_SERVER_ERROR, text)
+        return self.headers.send(response, environ, start_response)
 
-        status = f"{response.status.value} {response.status.phrase}"
-        start_response(status, self.headers.complete(response.headers(), environ))
-        return (f"{response.text}\n".encode(),) if environ["REQUEST_METHOD"] != "HEAD" else ()
-
-    def answer(self, environ: WSGIEnvironment, proto: str | None) -> Answer | None:
+    def response(self, environ: WSGIEnvironment, proto: str | None) -> WSGIApplication | None:
         """Return the response to a request that does not reach the site."""
-        if is_too_long(environ):
-            return Answer(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "This request is too long. Delete this site's cookies.",
-            )
         if environ["PATH_INFO"] == "/up":
-            return Answer(HTTPStatus.OK, "up")
+            return plain_text(HTTPStatus.OK, "up")
         host = environ.get("HTTP_HOST") or get_host(environ)
         if len(host) > MAX_HOST or not self.is_served(host):
-            return Answer(
-                HTTPStatus.BAD_REQUEST, "This site has another host name. Check the address."
-            )
+            text = "This site has another host name. Check the address in your browser."
+            return plain_text(HTTPStatus.BAD_REQUEST, text)
         if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
             # Byte for byte: PATH_INFO is decoded, and %2523 would become %23.
             target = re.sub("^https?://[^/?]*", "", environ["RAW_URI"])
-            path = target if target.startswith("/") else f"/{target}"
-            return Answer(
-                HTTPStatus.PERMANENT_REDIRECT, f"https://{host.removesuffix(':80')}{path}"
-            )
+            url = f"https://{host.removesuffix(':80')}/{target.removeprefix('/')}"
+            return plain_text(HTTPStatus.PERMANENT_REDIRECT, url, ("Location", url))
         return None
 
 
-def is_too_long(environ: WSGIEnvironment) -> bool:
-    """Return whether a header is longer than anybody should parse."""
-    for name, value in environ.items():
-        if type(value) is str and len(value) > MAX_HEADER and name.startswith(HEADER_NAMES):
-            return True
-    return False
+def limit_headers(app: WSGIApplication) -> WSGIApplication:
+    """Reject requests with a header that is longer than anything should parse."""
+
+    def limited(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        for name, value in environ.items():
+            if type(value) is str and len(value) > MAX_HEADER and name.startswith(HEADERS):
+                text = "This request is too long. Delete the cookies of this site."
+                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                return plain_text(status, text)(environ, start_response)
+        return app(environ, start_response)
+
+    return limited
+
+
+def plain_text(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WSGIApplication:
+    """Return an application that sends a text, which depends on no host and no template."""
+    body = f"{text}\n".encode()
+    length = ("Content-Length", str(len(body)))
+    plain = [("Content-Type", "text/plain; charset=utf-8"), length, ("Cache-Control", "no-store")]
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(f"{status.value} {status.phrase}", [*plain, *headers])
+        return (body,) if environ["REQUEST_METHOD"] != "HEAD" else ()
+
+    return app
 
 
 def https_only(value: Any) -> bool:

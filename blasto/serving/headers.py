@@ -35,10 +35,17 @@ class SecurityHeaders:
         self.headers = {name.lower(): (name, value) for name, value in headers}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self.send(self.app, environ, start_response)
+
+    def send(
+        self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Send the response of any application with the headers."""
+
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
             return start_response(status, self.complete(headers, environ), *exc_info)
 
-        return self.app(environ, start)
+        return app(environ, start)
 
     def complete(self, headers: Headers, environ: WSGIEnvironment) -> Headers:
         """Return the headers of a response with the missing ones."""

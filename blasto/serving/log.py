@@ -7,7 +7,6 @@ import re
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from secrets import token_hex
 from wsgiref.types import WSGIEnvironment
 
 import flask.logging
@@ -36,7 +35,7 @@ def name_request(environ: WSGIEnvironment) -> str:
     sent: str = environ.get("HTTP_X_REQUEST_ID", "")
     if sent and REQUEST_ID.fullmatch(sent):
         return sent
-    environ["HTTP_X_REQUEST_ID"] = new = token_hex(16)
+    environ["HTTP_X_REQUEST_ID"] = new = os.urandom(16).hex()
     return new
 
 
