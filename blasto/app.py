@@ -28,7 +28,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(config)
-    app.config["SESSION_COOKIE_SECURE"] |= app.config["HTTPS_ONLY"] is True
+    if app.config["HTTPS_ONLY"]:
+        app.config["SESSION_COOKIE_SECURE"] = True
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.url_map.converters["name"] = NameConverter
     app.add_template_global(picture)
