@@ -203,7 +203,7 @@ class Cache:
         _, headers, fields, body = answer
         size = int(fields.get("content-length", MAX_BODY + 1))
         file = isinstance(body, (FileWrapper, environ.get("wsgi.file_wrapper", FileWrapper)))
-        if file and (size > MAX_BODY or not is_compressible(fields)):
+        if file and "etag" in fields and (size > MAX_BODY or not is_compressible(fields)):
             return send_file(headers, body, environ, start_response)
         whole = read(body) if size <= MAX_BODY else None
         if whole is None or len(whole) != size:

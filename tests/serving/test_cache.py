@@ -112,8 +112,10 @@ def test_the_stricter_of_view_and_decorator_wins(said: str | None, sent: str) ->
     assert page.client.get("/page").headers["Cache-Control"] == sent
 
 
-def test_a_file_that_a_view_sends_is_public_if_it_says_so() -> None:
-    page = Counted(cache_publicly(seconds=60)(lambda: send_file(__file__)))
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_file_that_a_view_sends_is_public_if_it_says_so(*, etag: bool) -> None:
+    view = cache_publicly(seconds=60)(lambda: send_file(__file__, "image/png", etag=etag))
+    page = Counted(view)
 
     assert page.client.get("/page").headers["Cache-Control"] == "max-age=60, s-maxage=60"
 
