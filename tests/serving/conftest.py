@@ -10,14 +10,23 @@ import pytest
 from flask import Flask, request, session, url_for
 from flask.testing import FlaskClient
 from jinja2 import DictLoader
+from werkzeug.test import TestResponse
 
 from blasto import serving
 from blasto.serving import cache_publicly
 
 
+class Client(FlaskClient):
+    """Reads responses to their end, which closes files, unless told otherwise."""
+
+    def open(self, *args: Any, buffered: bool = True, **kwargs: Any) -> TestResponse:
+        return super().open(*args, buffered=buffered, **kwargs)
+
+
 def make_app(static: Path | None = None, **config: Any) -> Flask:  # noqa: C901  # its views
     """Return an application with pages that are public, private, slow, large or failing."""
     app = Flask("specimen", static_folder=static and str(static), static_url_path="/static")
+    app.test_client_class = Client
     app.config.from_mapping(HTTPS_ONLY="DYNO" in os.environ, SECRET_KEY="secret")  # noqa: S106
     app.config.from_mapping(config)
     app.jinja_loader = DictLoader({"error.html": "<h1>{{ error.code }}</h1>{{ request_id() }}"})

@@ -33,7 +33,7 @@ def directives(response: TestResponse) -> dict[str, str]:
 def test_every_response_has_the_security_headers_once(
     app: Flask, method: str, url: str, status: int
 ) -> None:
-    response = app.test_client().open(url, method=method, buffered=True)
+    response = app.test_client().open(url, method=method)
 
     assert response.status_code == status
     assert directives(response)["default-src"] == "'none'"
