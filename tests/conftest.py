@@ -10,6 +10,7 @@ import pytest
 from dotenv import dotenv_values
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests.processes import HEROKU, ROOT, Server, procfile
 
@@ -101,3 +102,26 @@ def site() -> Iterator[Server]:
     with procfile() as server:
         yield server
     assert "Traceback" not in server.output
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = require_program("chromium", "chromium")
+    try:
+        playwright = sync_playwright().start()
+    except Exception as error:  # noqa: BLE001  # whatever its driver lacks, it is not the site's fault
+        skip_or_fail(f"Playwright's driver does not start ({error}): run apt-get install chromium")
+    try:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=[
+                *("--disable-quic", "--disable-background-networking", "--disable-sync"),
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing gets out
+            ],
+        )
+    except Error as error:
+        playwright.stop()
+        skip_or_fail(f"Chromium does not start: {error.message.splitlines()[0]}")
+    yield browser
+    browser.close()
+    playwright.stop()

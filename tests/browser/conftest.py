@@ -9,10 +9,9 @@ from threading import Timer
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Error, Request, sync_playwright
+from playwright.sync_api import Browser, Dialog, Error, Request
 from playwright.sync_api import Page as Tab
 
-from tests.conftest import require_program, skip_or_fail
 from tests.processes import Server, processes_of
 from tests.sitemap import Page, report, survey
 
@@ -29,29 +28,6 @@ PROBLEMS: dict[str, list[str]] = {}
 # What axe has found, and what of it tests before the present one have reported.
 FOUND: set[str] = set()
 REPORTED: set[str] = set()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = require_program("chromium", "chromium")
-    try:
-        playwright = sync_playwright().start()
-    except Exception as error:  # noqa: BLE001  # whatever its driver lacks, it is not the site's fault
-        skip_or_fail(f"Playwright's driver does not start ({error}): run apt-get install chromium")
-    try:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=[
-                *("--disable-quic", "--disable-background-networking", "--disable-sync"),
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing gets out
-            ],
-        )
-    except Error as error:
-        playwright.stop()
-        skip_or_fail(f"Chromium does not start: {error.message.splitlines()[0]}")
-    yield browser
-    browser.close()
-    playwright.stop()
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
-from tests.browser import conftest
 from tests.conftest import SETTINGS, require_program
 from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, until
 from tests.project.shell import run
@@ -22,7 +21,6 @@ from tests.project.test_router import NGINX
 
 pytestmark = pytest.mark.server
 
-browser = conftest.browser  # the fixture
 BIN = Path(sys.executable).parent
 SECTION = (ROOT / "README.md").read_text().split("\n## When you need more\n")[1].split("\n## ")[0]
 ROWS = [row.split(" | ") for row in SECTION.splitlines() if row.startswith("| ")][2:]

@@ -4,7 +4,7 @@ import os
 import shlex
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event, Thread
@@ -113,10 +113,17 @@ def test_a_client_that_sends_many_requests_at_once_lets_others_in() -> None:
         server.connect() as greedy,
         server.connect() as visitor,
     ):
-        sender = Thread(target=greedy.sendall, args=[requests], daemon=True)
-        reader = Thread(target=read_all, args=[greedy], daemon=True)
-        sender.start()
-        reader.start()
+
+        def receive() -> None:
+            with suppress(OSError):  # at the end, it is closed
+                read_all(greedy)
+
+        def send() -> None:
+            with suppress(OSError):
+                greedy.sendall(requests)
+
+        for target in (send, receive):
+            Thread(target=target, daemon=True).start()
         until(lambda: server.output.count("status=200") > 10, 10)
 
         visitor.sendall(f"{INDEX}Connection: close\r\n\r\n".replace("/ ", "/private ").encode())

@@ -1,5 +1,6 @@
 """The cache: who may store a response, and a store that confuses no two requests."""
 
+import time
 from collections.abc import Callable, Iterator
 from threading import Barrier, Thread
 from typing import Any
@@ -156,7 +157,12 @@ def test_a_stale_response_is_rendered_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_several_requests_renew_a_stale_response_once(monkeypatch: pytest.MonkeyPatch) -> None:
     together = Barrier(4)
-    page = Counted(says(("Cache-Control", PUBLIC)))
+
+    def slow() -> Response:
+        time.sleep(0.2)
+        return Response("a", headers={"Cache-Control": PUBLIC})
+
+    page = Counted(slow)
     page.client.get("/page")
     monkeypatch.setattr(cache, "monotonic", lambda: 10.0**9)
     monkeypatch.setattr(serving.representation, "monotonic", lambda: 10.0**9)
@@ -248,6 +254,7 @@ def test_a_write_to_a_url_forgets_what_is_stored_of_it() -> None:
     page.app.add_url_rule("/edit", "edit", lambda: redirect("/page", 303), methods=["POST"])
     page.app.add_url_rule("/bad", "bad", lambda: ("", 400), methods=["POST"])
 
+    page.client.get("/")  # which stays
     counts = []
     for url in ("/page?a", "/edit", "/bad"):
         for target in ("/page?a", "/page"):
@@ -260,6 +267,7 @@ def test_a_write_to_a_url_forgets_what_is_stored_of_it() -> None:
         counts.append(page.count - before)
 
     assert counts == [2, 2, 0]
+    assert "Age" in page.client.get("/").headers
 
 
 def test_in_debug_mode_nothing_is_storable(monkeypatch: pytest.MonkeyPatch) -> None:

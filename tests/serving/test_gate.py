@@ -108,6 +108,7 @@ def test_a_trusted_proxy_is_believed_and_nobody_else(
         assert ask(address) == "192.0.2.7 https://localhost/address"
     if setting != "*":
         assert ask("::ffff:198.51.100.1") == "198.51.100.1 http://localhost/address"
+        assert ask("unknown") == "unknown http://localhost/address"
 
 
 def test_invalid_proxies_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,10 +137,15 @@ def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:
         assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_what_fails_after_the_error_pages_is_plain_text(app: Flask) -> None:
+def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(app: Flask) -> None:
     @app.teardown_request
     def fail(_error: object) -> None:
         raise ValueError("a secret")
+
+    app.testing = True
+    with pytest.raises(ValueError, match="secret"):
+        app.test_client().get("/private")
+    app.testing = False
 
     response = app.test_client().get("/private")
 

@@ -144,3 +144,9 @@ def test_a_log_that_cannot_be_written_is_reported_once(
 
     assert statuses == [500, 500]
     assert capsys.readouterr().err.count("The log cannot be written") == 1
+
+
+def test_a_mistake_in_a_log_call_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    new_app().logger.info("%d loaves", "two")
+
+    assert "%d loaves" in capsys.readouterr().err
