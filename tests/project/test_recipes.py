@@ -280,10 +280,11 @@ def test_people_stay_signed_in_when_the_browser_is_closed(visitor: BrowserContex
 
 def test_two_languages_never_mix(visitor: BrowserContext) -> None:
     for language, text in [("es", "6 ene 2026"), ("en", "Jan 6, 2026")] * 2:
-        page = visitor.request.get("/days/6", headers={"Accept-Language": language}).text()
+        response = visitor.request.get("/days/6", headers={"Accept-Language": language})
 
-        assert text in page
-        assert f'<html lang="{language}">' in page
+        assert text in response.text()
+        assert f'<html lang="{language}">' in response.text()
+        assert "Accept-Language" in response.headers["vary"]
 
 
 def test_a_stream_a_fragment_and_a_picture_from_elsewhere_arrive(visitor: BrowserContext) -> None:

@@ -33,7 +33,7 @@ def test_every_documented_command_serves_the_site(command: str) -> None:
     port = free_port()
 
     with Server(command.format(port=port), port) as server:
-        assert server.get().status == 200
+        assert server.get().status < 400
 
 
 def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
@@ -41,7 +41,7 @@ def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
     for host in hosts:
         connection = HTTPConnection(host, site.port, timeout=5)
         connection.request("GET", "/")
-        assert connection.getresponse().status == 200
+        assert connection.getresponse().status < 400
         connection.close()
 
 
