@@ -10,6 +10,7 @@ import pytest
 from dotenv import dotenv_values
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests.processes import HEROKU, ROOT, Server, procfile
@@ -32,6 +33,8 @@ os.environ |= {f"FLASK_{name}": json.dumps(value) for name, value in SETTINGS.it
 os.environ["FLASK_SKIP_DOTENV"] = "1"
 os.environ["FLASK_APP"] = dotenv_values(ROOT / ".flaskenv").get("FLASK_APP") or ""
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+settings.register_profile("tests", deadline=None)  # no test depends on the machine's speed
+settings.load_profile("tests")
 
 try:
     from blasto.app import create_app  # which makes an application
