@@ -104,7 +104,8 @@ def site() -> Iterator[Server]:
     """The site, served by the Procfile's command."""
     with procfile() as server:
         yield server
-    assert "Traceback" not in server.output
+    _, traceback, rest = server.output.partition("Traceback")
+    assert not traceback, rest[:5000]
 
 
 @pytest.fixture(scope="session")
