@@ -25,7 +25,7 @@ LINES_LEFT_OUT = re.compile(
     r".*(startproject|(newsite|icons)\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
     r"|not in new sites|og:image|twitter:card).*\n"
 )
-SECTIONS_LEFT_OUT = ("Make it yours", "Later versions", "Maintain", "Performance")
+SECTIONS_LEFT_OUT = ("Make it yours", "What you get", "Later versions", "Maintain", "Performance")
 SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
 TITLE = "# {title}\n\nA website, built with Flask.\nStarted from Blasto {version}.\n\n"
 LEAD = "Change this page in <code>{name}/templates/index.html</code>."

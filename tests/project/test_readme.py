@@ -58,7 +58,7 @@ def test_every_command_exists(command: str) -> None:
     elif arguments[0] in {"routes", "shell", "run", "startproject"}:
         run(f"{ROOT / program} {arguments[0]} --help")
     else:
-        assert arguments == ["install", "NAME"]
+        assert arguments in (["install", "NAME"], ["lock"], ["requirements"])
 
 
 def test_the_figures_are_right() -> None:
@@ -68,6 +68,10 @@ def test_the_figures_are_right() -> None:
     assert abs(int(run(count)) - lines) <= 10
     text = (ROOT / "blasto" / "startproject.py").read_text()
     assert abs(sum(map(bool, text.split("\n"))) - in_startproject) <= 10
+
+
+def test_ci_runs_the_test_command() -> None:
+    assert f"\n{block('Test')}\n" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_the_test_command_installs_what_is_locked_and_runs_everything() -> None:
