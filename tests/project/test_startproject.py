@@ -70,7 +70,7 @@ def test_the_readme_of_a_new_site_is_its_own_and_names_the_version_it_comes_from
         f"Started from {version}."
     ]
     assert readme.startswith("# Shop\n")
-    assert len([line for line in readme.splitlines() if line]) <= 145
+    assert len([line for line in readme.splitlines() if line]) <= 180
     headings = re.findall("^##+ (.*)", readme, re.MULTILINE)
     assert {"Run", "Add a page", "Configure", "When you need more"} < {*headings}
     assert not {"Make it yours", "Later versions", "Maintain", "Performance"} & {*headings}
