@@ -12,7 +12,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, current_app, make_response, request
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import ResponseCacheControl
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
@@ -53,10 +52,12 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             ask_for_all(request.environ)
             response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
-            said = directives(response.headers.get("Cache-Control", "").lower())
-            by_default = response.direct_passthrough and str(said) == "no-cache"  # send_file()
-            if by_default or not (said.private or said.no_store or said.no_cache):
-                least = seconds if said.max_age is None else min(seconds, said.max_age)
+            said = response.headers.get("Cache-Control", "")
+            if response.direct_passthrough and said == "no-cache":  # the default of send_file()
+                said = ""
+            lifetimes = directives(said).lifetimes
+            if not directives(said).private and 0 not in lifetimes:
+                least = min([seconds, *lifetimes])
                 response.headers["Cache-Control"] = f"max-age={least}, s-maxage={least}"
             return response
 
@@ -88,43 +89,42 @@ class Answer(NamedTuple):
         return self._replace(headers=headers, fields=joined(headers))
 
 
-def who_may_store(answer: Answer) -> str:
-    """Return a Cache-Control: the stricter of what a response says and of what it contains."""
-    fields = answer.fields
-    said = fields.get("cache-control", "no-store").lower()
-    vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
-    if answer.status >= "4":
-        return "no-store"
-    if is_private(said) or (vary <= {"", "accept-encoding"} and "set-cookie" not in fields):
-        return said
-    # A versioned file is the same for everyone; the lifetime of a page was meant for all visitors.
-    lifetime = directives(said).immutable and directives(said).max_age
-    return f"private, max-age={lifetime}, immutable" if lifetime else "no-store"
+class Directives(NamedTuple):
+    """The parts of a Cache-Control that decide who may store a response (5.2.2)."""
 
-
-def is_private(cache_control: str) -> bool:
-    said = directives(cache_control)
-    return bool(said.private or said.no_store)
-
-
-def is_public(fields: dict[str, str]) -> bool:
-    said = directives(fields["cache-control"])
-    return bool(said.public or said.s_maxage is not None) and not is_private(
-        fields["cache-control"]
-    )
-
-
-def lifetime_of(fields: dict[str, str]) -> int:
-    """Return for how many seconds a public response may be stored."""
-    said = directives(fields["cache-control"])
-    if said.no_cache or "age" in fields:  # its age would have to be added
-        return 0
-    return (said.max_age if said.s_maxage is None else said.s_maxage) or 0
+    private: bool  # or no-store
+    public: bool
+    immutable: bool
+    lifetimes: tuple[int, ...]  # seconds, that of shared caches first; none without a word
 
 
 @lru_cache
-def directives(cache_control: str) -> ResponseCacheControl:
-    return Response(headers={"Cache-Control": cache_control}).cache_control
+def directives(cache_control: str) -> Directives:
+    said = Response(headers={"Cache-Control": cache_control.lower()}).cache_control
+    lifetimes = [0] if said.no_cache else [said.s_maxage, said.max_age]
+    private = bool(said.private or said.no_store)
+    return Directives(
+        private=private,
+        public=not private and bool(said.public or said.s_maxage is not None),
+        immutable=bool(said.immutable),
+        lifetimes=tuple(max(0, lifetime) for lifetime in lifetimes if lifetime is not None),
+    )
+
+
+def who_may_store(answer: Answer) -> str:
+    """Return a Cache-Control: the stricter of what a response says and of what it contains."""
+    fields = answer.fields
+    said = fields.get("cache-control", "no-store")
+    vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
+    if answer.status >= "4":
+        return "no-store"
+    private, _, immutable, lifetimes = directives(said)
+    if private or (vary <= {"", "accept-encoding"} and "set-cookie" not in fields):
+        return said
+    # A versioned file is the same for everyone; the lifetime of a page was meant for all visitors.
+    return (
+        f"private, max-age={min(lifetimes)}, immutable" if immutable and lifetimes else "no-store"
+    )
 
 
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
@@ -189,7 +189,7 @@ class Cache:
         environ.update(sent)
         answer = answer.stored_by("no-store" if self.flask.debug else who_may_store(answer))
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            if answer.status == OK and is_public(answer.fields):
+            if answer.status == OK and directives(answer.fields["cache-control"]).public:
                 return self.send(key, answer, environ, start_response)
         elif environ["REQUEST_METHOD"] not in ("OPTIONS", "TRACE") and answer.status < "4":
             self.invalidate(environ, answer.fields.get("location", ""))
@@ -209,7 +209,10 @@ class Cache:
         if whole is None or len(whole) != size:
             start_response(OK, headers)
             return body if whole is None else (whole,)
-        entry = Representation(headers, fields, whole, lifetime_of(fields), gzipped=key[1])
+        # What came with an age has less of its lifetime left than it says.
+        lifetime, *_ = directives(fields["cache-control"]).lifetimes or [0]
+        max_age = 0 if "age" in fields else lifetime
+        entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
         if environ[SEEN] == [key[0]] and (
             environ.keys().isdisjoint(CREDENTIALS)
             or (entry.immutable and "HTTP_AUTHORIZATION" not in environ)
@@ -219,7 +222,7 @@ class Cache:
 
     def store(self, key: Key, entry: Representation) -> None:
         """Store a response that has a lifetime, and evict the oldest ones when there is no room."""
-        if not entry.max_age or len(str(key)) > MAX_KEY:
+        if not entry.max_age or sum(len(part or "") for part in key[0]) > MAX_KEY:
             return
         with self.lock:
             self.remove(key, self.entries.get(key))

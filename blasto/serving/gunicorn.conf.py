@@ -23,7 +23,6 @@ if not threads:
 import resource
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -128,7 +127,6 @@ if worker_class == "gevent":
 
     clients: set[Client] = set()
     waiting: dict[Client, None] = {}  # those without a request, the longest waiting first
-    current = threading.local()  # in each greenlet, its request
 
     def received_of(connections: Iterable[Client]) -> int:
         return sum(client.received for client in connections)
@@ -161,7 +159,7 @@ if worker_class == "gevent":
 
     def pre_request(_worker: Any, req: Any) -> None:
         waiting.pop(req.unreader.sock, None)
-        current.request = req
+        gevent.getcurrent().request = req  # for worker_abort()
 
     def post_request(_worker: Any, req: Any, _environ: Any, _resp: Any) -> None:
         client = req.unreader.sock
@@ -172,7 +170,7 @@ if worker_class == "gevent":
 
     def worker_abort(_worker: Any) -> None:
         """Name the request that has blocked the worker until its timeout."""
-        req = getattr(current, "request", None)
+        req = getattr(gevent.getcurrent(), "request", None)
         if req:
             request_id = dict(req.headers).get("X-REQUEST-ID", "-")
             write(
