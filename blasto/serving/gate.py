@@ -53,6 +53,8 @@ class Gate:
         if response is None:
             try:
                 return app(environ, start_response)
+            except StopIteration:  # tells gunicorn that a WebSocket has ended
+                raise
             except Exception:  # after the error pages, such as in a teardown function
                 if self.flask.debug or self.flask.testing:
                     raise
