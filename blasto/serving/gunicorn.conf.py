@@ -32,6 +32,7 @@ from json.encoder import encode_basestring_ascii as quote
 from secrets import token_hex
 from typing import Any
 
+from click import ClickException
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders
 
@@ -62,6 +63,9 @@ forwarder_headers = ""
 control_socket_disable = True
 
 
+LOG_ADDRESSES = os.environ.get("LOG_ADDRESSES", "0") != "0"
+
+
 @lru_cache(maxsize=1)
 def stamp(second: int) -> str:
     """Return a time as a field of the log; Heroku adds its own."""
@@ -90,11 +94,16 @@ class LineLogger(Logger):
             if getattr(handler, "stream", None) is sys.stderr:
                 handler.setStream(sys.stdout)
 
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log an exception, but for an invalid setting, of which gunicorn prints the message."""
+        if not isinstance(sys.exception(), ClickException):
+            super().exception(msg, *args, **kwargs)
+
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         request_id = environ.get("HTTP_X_REQUEST_ID")
         if "PATH_INFO" not in environ:  # gunicorn has rejected it: its headers are in `req` alone
             request_id = dict(req.headers).get("X-REQUEST-ID")
-        address = f" address={environ.get('REMOTE_ADDR')}" if "LOG_ADDRESSES" in os.environ else ""
+        address = f" address={environ.get('REMOTE_ADDR')}" if LOG_ADDRESSES else ""
         write(  # quote() quotes what a client can choose freely
             f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'])}"
             f" status={resp.status[:3]} bytes={resp.sent}"
