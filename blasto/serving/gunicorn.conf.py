@@ -24,7 +24,6 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -121,24 +120,20 @@ if worker_class == "gevent":
     class Client(gevent.socket.socket):
         """A connection that limits the headers of each request."""
 
-        received = 0  # bytes since the last request
-
         def recv(self, *arguments: Any) -> bytes:
             data: bytes = super().recv(*arguments)
             if self in waiting:
-                self.received += len(data)
-                if self.received > MAX_HEADERS:
+                waiting[self] += len(data)
+                if waiting[self] > MAX_HEADERS:
                     raise LimitRequestHeaders("all together")
                 # Hardly any request takes the time of the sum.
-                if self.received > limit_request_line and received_of(waiting) > MAX_WAITING:
+                if waiting[self] > limit_request_line and sum(waiting.values()) > MAX_WAITING:
                     close_oldest()
             return data
 
-    clients: set[Client] = set()
-    waiting: dict[Client, None] = {}  # those without a request, the longest waiting first
-
-    def received_of(connections: Iterable[Client]) -> int:
-        return sum(client.received for client in connections)
+    clients: set[Any] = set()
+    # Of those without a request, the bytes that each has sent; the longest waiting first.
+    waiting: dict[Any, int] = {}
 
     def close_oldest() -> None:
         """Close the connection that has waited longest for a request."""
@@ -153,11 +148,13 @@ if worker_class == "gevent":
         handle = worker.handle
 
         def handle_client(listener: Any, connection: Any, address: Any) -> None:
-            client = Client(connection.family, fileno=connection.detach())
+            client = connection
+            if not worker.cfg.is_ssl:
+                client = Client(connection.family, fileno=connection.detach())
             clients.add(client)
             if len(clients) > worker_connections * 0.9:
                 close_oldest()
-            waiting[client] = None
+            waiting[client] = 0
             try:
                 handle(listener, client, address)
             finally:
@@ -171,9 +168,7 @@ if worker_class == "gevent":
         gevent.getcurrent().request = req  # for worker_abort()
 
     def post_request(_worker: Any, req: Any, _environ: Any, _resp: Any) -> None:
-        client = req.unreader.sock
-        client.received = 0
-        waiting[client] = None
+        waiting[req.unreader.sock] = 0
         if req.unreader.buf.tell():  # another request has come with it: others first
             gevent.sleep(0)
 
