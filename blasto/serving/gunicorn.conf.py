@@ -118,7 +118,29 @@ if worker_class == "gevent":
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
 
     class Client(gevent.socket.socket):
-        """A connection that limits the headers of each request."""
+        """A connection that limits the headers of a request, and sends a response in one piece."""
+
+        head = b""  # of a response, held back until its body comes
+
+        def sendall(self, data: Any, flags: int = 0) -> None:
+            # Two system calls fewer than gunicorn's way: 6 % of a page from the cache.
+            head, self.head = self.head, b""
+            if data[:5] == b"HTTP/" and data[-4:] == b"\r\n\r\n" and b"\nContent-Length: " in data:
+                self.head = data
+                return
+            if len(data) <= MAX_HEADERS:
+                data = head + data
+            elif head:  # what is large is not copied
+                super().sendall(head)
+            sent = super().send(data, flags)
+            if sent < len(data):
+                super().sendall(memoryview(data)[sent:], flags)
+
+        def send(self, data: Any, flags: int = 0) -> int:
+            if self.head:  # the body is a file
+                self.sendall(b"")
+            sent: int = super().send(data, flags)
+            return sent
 
         def recv(self, *arguments: Any) -> bytes:
             data: bytes = super().recv(*arguments)
@@ -168,7 +190,11 @@ if worker_class == "gevent":
         gevent.getcurrent().request = req  # for worker_abort()
 
     def post_request(_worker: Any, req: Any, _environ: Any, _resp: Any) -> None:
-        waiting[req.unreader.sock] = 0
+        client = req.unreader.sock
+        if getattr(client, "head", b""):  # there was no body
+            with suppress(OSError):
+                client.sendall(b"")
+        waiting[client] = 0
         if req.unreader.buf.tell():  # another request has come with it: others first
             gevent.sleep(0)
 
