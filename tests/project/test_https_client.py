@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.request import urlopen
 
 import pytest
 
 from tests.conftest import require_program
-from tests.processes import PACKAGE, Server, free_port, procfile
+from tests.processes import PACKAGE, Server, free_port, procfile, until
 from tests.project.shell import run
 
 pytestmark = pytest.mark.server
@@ -78,3 +79,17 @@ def test_a_page_calls_an_https_url(
     with server:
         assert server.get(f"/specimen?url={url}").text == "hellohello"
     assert "MonkeyPatchWarning" not in server.output
+
+
+def test_gunicorn_itself_may_terminate_tls(tmp_path: Path, tls_server: tuple[str, str]) -> None:
+    _, certificate = tls_server
+    options = f"--certfile {certificate} --keyfile {tmp_path}/key.pem"
+    server = procfile(GUNICORN_CMD_ARGS=options)
+    context = ssl.create_default_context(cafile=certificate)
+
+    try:
+        until(lambda: "Booting worker" in server.output, 10)
+        with urlopen(f"https://localhost:{server.port}/up", timeout=5, context=context) as response:
+            assert response.headers["Strict-Transport-Security"]
+    finally:
+        server.stop()

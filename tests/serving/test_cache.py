@@ -101,7 +101,7 @@ def test_only_a_200_is_stored_and_no_error_has_a_lifetime(status: int) -> None:
     ("said", "sent"),
     [
         *((word, word) for word in ("private", "no-store", "no-cache", "private, max-age=5")),
-        ("max-age=5", "max-age=5, s-maxage=5"),
+        *((said, "max-age=5, s-maxage=5") for said in ("max-age=5", "s-maxage=5, max-age=50")),
         ("public, max-age=500", "max-age=60, s-maxage=60"),
         (None, "max-age=60, s-maxage=60"),
     ],
@@ -167,9 +167,11 @@ def test_several_requests_renew_a_stale_response_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(cache, "monotonic", lambda: 10.0**9)
     monkeypatch.setattr(serving.representation, "monotonic", lambda: 10.0**9)
 
+    texts = []
+
     def visit() -> None:
         together.wait()
-        page.app.test_client(use_cookies=False).get("/page")
+        texts.append(page.app.test_client(use_cookies=False).get("/page").text)
 
     threads = [Thread(target=visit) for _ in range(4)]
     for thread in threads:
@@ -177,6 +179,7 @@ def test_several_requests_renew_a_stale_response_once(monkeypatch: pytest.Monkey
     for thread in threads:
         thread.join()
 
+    assert texts == ["a"] * 4
     assert page.count == 2
 
 

@@ -1,8 +1,10 @@
 """What a request passes first: its size, proxy, host and scheme."""
 
+from typing import NoReturn
+
 import pytest
 from click import ClickException
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from tests.serving.conftest import make_app
@@ -153,3 +155,15 @@ def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(app:
     assert response.mimetype == "text/plain"
     assert "secret" not in response.text
     assert "Content-Security-Policy" in response.headers
+
+
+def test_the_end_of_a_websocket_reaches_the_server(app: Flask) -> None:
+    class Ended(Response):
+        def __call__(self, *_: object) -> NoReturn:
+            raise StopIteration
+
+    app.add_url_rule("/socket", "socket", Ended)
+    app.testing = False
+
+    with pytest.raises(StopIteration):
+        app.test_client().get("/socket")
