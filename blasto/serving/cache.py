@@ -167,7 +167,7 @@ class Cache:
     ) -> Iterable[bytes]:
         """Send what is stored, or else the response of the site."""
         entry = self.entries.get(key) if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
-        if entry is None or not (entry.immutable or environ.keys().isdisjoint(CREDENTIALS)):
+        if not entry or not (entry.immutable or environ.keys().isdisjoint(CREDENTIALS)):
             return self.ask(key, environ, start_response)
         if (age := int(monotonic() - entry.stored_at)) < entry.max_age:
             return entry.send(environ, start_response, ("Age", str(age)))
@@ -213,10 +213,8 @@ class Cache:
         lifetime, *_ = directives(fields["cache-control"]).lifetimes or [0]
         max_age = 0 if "age" in fields else lifetime
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
-        if environ[SEEN] == [key[0]] and (
-            environ.keys().isdisjoint(CREDENTIALS)
-            or (entry.immutable and "HTTP_AUTHORIZATION" not in environ)
-        ):
+        shared = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)
+        if shared and environ[SEEN] == [key[0]]:
             self.store(key, entry)
         return entry.send(environ, start_response)
 

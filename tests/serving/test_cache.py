@@ -82,6 +82,7 @@ def test_any_other_response_is_not_stored(headers: list[tuple[str, str]]) -> Non
 
     assert page.count == 2
     for response in responses:
+        assert response.status_code == 200
         assert len(response.headers.getlist("Age")) <= 1
         if not {"Set-Cookie", "Vary"}.isdisjoint(dict(headers)):
             assert response.headers["Cache-Control"] == "no-store"
@@ -218,6 +219,15 @@ def test_credentials_leave_nothing_in_the_store() -> None:
         page.client.get("/page", headers={header: "secret"})
 
         assert "Age" not in page.client.get("/page").headers
+
+
+def test_what_is_immutable_is_stored_whatever_the_credentials() -> None:
+    page = Counted(says(("Cache-Control", f"{PUBLIC}, immutable")))
+
+    for header in ("Cookie", "Authorization"):
+        page.client.get("/page", headers={header: "secret"})
+
+    assert page.count == 1
 
 
 @pytest.mark.parametrize("above", [True, False])
