@@ -9,11 +9,12 @@ import os
 # Greenlets are cheap, whereas a dozen slow clients would occupy every thread of a gthread worker.
 # But a greenlet that waits in C code, such as SQLite's, delays all others, and `async def` views
 # fail (https://github.com/pallets/flask/issues/5881): WEB_THREADS is for these.
-if not os.environ.get("WEB_THREADS", "0").isdecimal():
-    raise SystemExit(f"WEB_THREADS must be a number, not {os.environ['WEB_THREADS']!r}.")
-threads = int(os.environ.get("WEB_THREADS", "0"))  # 0 for greenlets
-worker_class = "gthread" if threads else "gevent"
-if not threads:
+web_threads = os.environ.get("WEB_THREADS", "0")  # 0 for greenlets
+if not web_threads.isdecimal():
+    raise SystemExit(f"WEB_THREADS must be a number, not {web_threads!r}.")
+threads = max(1, int(web_threads))
+worker_class = "gthread" if int(web_threads) else "gevent"
+if worker_class == "gevent":
     # Before anything uses TLS, also where GUNICORN_CMD_ARGS has --preload (gevent #1016).
     import gevent.monkey
     import gevent.socket
@@ -167,6 +168,8 @@ if worker_class == "gevent":
 
     def post_worker_init(worker: Any) -> None:
         """Let new visitors in: if connections run out, an idle one is closed."""
+        if worker.cfg.worker_class_str != "gevent":  # by GUNICORN_CMD_ARGS
+            return
         handle = worker.handle
 
         def handle_client(listener: Any, connection: Any, address: Any) -> None:
@@ -194,7 +197,8 @@ if worker_class == "gevent":
         if getattr(client, "head", b""):  # there was no body
             with suppress(OSError):
                 client.sendall(b"")
-        waiting[client] = 0
+        if client in clients:
+            waiting[client] = 0
         if req.unreader.buf.tell():  # another request has come with it: others first
             gevent.sleep(0)
 

@@ -60,7 +60,10 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[str, str]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("command", ["gunicorn", "gunicorn --preload", "flask run"])
+@pytest.mark.parametrize(
+    "command",
+    ["gunicorn", "gunicorn --preload", "gunicorn --worker-class gthread", "flask run"],
+)
 def test_a_page_calls_an_https_url(
     tmp_path: Path, tls_server: tuple[str, str], command: str
 ) -> None:
