@@ -73,7 +73,8 @@ class Gate:
             return plain_text(HTTPStatus.BAD_REQUEST, text)
         if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
             # Byte for byte: PATH_INFO is decoded, and %2523 would become %23.
-            target = re.sub("^https?://[^/?]*", "", environ["RAW_URI"])
+            raw = environ.get("RAW_URI") or environ["REQUEST_URI"]  # of other servers than gunicorn
+            target = re.sub("^https?://[^/?]*", "", raw)
             url = f"https://{host.removesuffix(':80')}/{target.removeprefix('/')}"
             return plain_text(HTTPStatus.PERMANENT_REDIRECT, url, ("Location", url))
         return None

@@ -110,7 +110,9 @@ def send_file(
         response.set_data(b"")
         response.headers["Cache-Control"] = "no-store"
     sent = response(environ, start_response)
-    return sent if response.is_streamed and sent else closed(body)
+    return (
+        sent if response.status_code < HTTPStatus.MULTIPLE_CHOICES and sent != () else closed(body)
+    )
 
 
 def closed(body: Iterable[bytes]) -> Iterable[bytes]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, send_file
 from flask.testing import FlaskClient
+from werkzeug.wsgi import FileWrapper
 
 from blasto.serving import cache_publicly
 
@@ -216,6 +217,16 @@ def test_a_range_of_a_file_is_sent(
     for validator, matches in ((whole.headers["ETag"], True), ('"x"', False)):
         conditional = client.get(url, headers={"Range": wanted, "If-Range": validator})
         assert conditional.status_code == (status if matches else 200)
+
+
+def test_a_file_is_sent_by_the_wrapper_of_any_server(client: FlaskClient) -> None:
+    class Buffer(FileWrapper):
+        def __len__(self) -> int:  # of what it has read so far, as in waitress
+            return 0
+
+    environ = {"wsgi.file_wrapper": Buffer}
+
+    assert client.get("/static/picture.png", environ_overrides=environ).data
 
 
 def test_a_range_of_what_is_compressed_is_the_whole(client: FlaskClient) -> None:
