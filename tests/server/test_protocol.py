@@ -3,7 +3,8 @@
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 
 import pytest
 
@@ -50,6 +51,19 @@ def test_a_malformed_request_is_rejected_and_nothing_behind_it_served(
 
     assert re.findall(rb"^HTTP/1.1 (\d+)", received, re.MULTILINE) == [str(status).encode()]
     assert "/smuggled" not in dyno.output
+
+
+def test_bodies_of_every_kind_follow_each_other_on_one_connection(dyno: Server) -> None:
+    with closing(HTTPConnection("127.0.0.1", dyno.port, timeout=10)) as connection:
+        for path in ("/", "/message", "/file", "/large", "/nothing", "/message"):
+            lengths = []
+            for method in ("HEAD", "GET"):
+                connection.request(method, path, headers=HTTPS)
+                response = connection.getresponse()
+                lengths.append(int(response.headers["Content-Length"]))
+                body = response.read()
+
+            assert {*lengths} == {len(body)}
 
 
 def test_all_headers_of_a_request_are_limited_together(site: Server) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, request, session, url_for
+from flask import Flask, Response, request, send_file, session, url_for
 from flask.testing import FlaskClient
 from jinja2 import DictLoader
 from werkzeug.test import TestResponse
@@ -74,6 +74,14 @@ def make_app(static: Path | None = None, **config: Any) -> Flask:  # noqa: C901 
     @app.get("/large")
     def large() -> bytes:
         return bytes(50_000_000)
+
+    @app.get("/message")
+    def message() -> str:
+        return "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+
+    @app.get("/file")
+    def file() -> Response:
+        return send_file(__file__)
 
     @app.get("/fail")
     def fail() -> str:
