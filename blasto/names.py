@@ -29,13 +29,14 @@ def normalize(text: str) -> str:
 
     Raises InvalidNameError if nothing visible is left, or more than MAX_LENGTH characters.
     """
+    kept = text
     if not text.isprintable():
-        text = KEPT.sub(
+        kept = KEPT.sub(
             lambda match: "" if unicodedata.category(match[1] or " ") in ("Cc", "Cf") else match[0],
             text,
         )
-        text = re.sub(r"(?<!\S)[\u200c\u200d]+", "", text)  # a joiner joins two characters
-    name = " ".join(unicodedata.normalize("NFC", text).split())
+        kept = re.sub(r"(?<!\S)[\u200c\u200d]+", "", kept)  # a joiner joins two characters
+    name = " ".join(unicodedata.normalize("NFC", kept).split())
     if BLANK.fullmatch(name):
         blank = "Enter a name with at least one visible character."
         raise InvalidNameError(blank if text.strip() else "Enter your name.")
