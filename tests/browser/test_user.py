@@ -48,7 +48,7 @@ def test_a_name_that_a_url_or_html_could_change_is_greeted_exactly(
 ) -> None:
     special = set("./\\?#%&+<>\"'\0")
     with new_tab(browser, site) as tab:
-        for text, name in NAMES:
+        for text, name in NAMES.items():
             # A field of one line drops line breaks itself (HTML, "strip newlines").
             if special.isdisjoint(text) or "\n" in text:
                 continue

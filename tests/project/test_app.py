@@ -1,9 +1,14 @@
 """The defaults in create_app(), which an owner may change."""
 
+from zlib import crc32
+
 import pytest
 from flask import request, session
 
 from blasto.app import create_app
+from blasto.picture import picture
+
+from tests.sitemap import Document
 
 
 @pytest.mark.parametrize("setting", [1, True, 0])
@@ -15,6 +20,45 @@ def test_session_cookies_are_lax_and_secure_where_the_site_is_https_only(setting
 
     assert "; SameSite=Lax" in cookie
     assert ("; Secure" in cookie) == bool(setting)
+
+
+@pytest.mark.parametrize("on_heroku", [True, False])
+def test_the_site_is_https_only_on_heroku(
+    monkeypatch: pytest.MonkeyPatch, *, on_heroku: bool
+) -> None:
+    if on_heroku:
+        monkeypatch.setenv("DYNO", "web.1")
+
+    assert create_app().config["HTTPS_ONLY"] == on_heroku
+
+
+def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute() -> None:
+    for url, media_type in {
+        "/": "text/html",
+        "/user/Bo": "text/html",
+        "/apple-touch-icon.png": "image/png",
+        "/favicon.ico": "image/x-icon",
+        "/robots.txt": "text/plain",
+    }.items():
+        response = create_app().test_client().get(url)
+
+        assert (response.status_code, response.mimetype) == (200, media_type)
+        assert response.headers["Cache-Control"] == "max-age=60, s-maxage=60"
+
+
+def test_startproject_is_a_command() -> None:
+    result = create_app().test_cli_runner().invoke(args=["startproject", "--help"])
+
+    assert "NAME" in result.output
+
+
+def test_a_picture_is_in_every_version_what_it_was() -> None:
+    stars = Document(picture("Ada Lovelace"))
+
+    drawn = [stars.attributes("{*}polygon", name) for name in ("points", "color")]
+    assert crc32(repr(drawn).encode()) == 1919924021, (
+        "user.html promises that pictures stay the same"
+    )
 
 
 def test_an_upload_of_more_than_16_mb_is_rejected_with_a_page() -> None:
