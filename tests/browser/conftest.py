@@ -2,21 +2,21 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Error, Request
+from playwright.sync_api import Browser, Dialog, Error, Request, ViewportSize
 from playwright.sync_api import Page as Tab
 
 from tests.processes import Server, processes_of
-from tests.sitemap import Page, report, survey
+from tests.sitemap import Page, hold, report, survey
 
-PHONE = {"viewport": {"width": 320, "height": 640}}  # or 1280 pixels at 400 % (WCAG 1.4.10)
-DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+PHONE: ViewportSize = {"width": 320, "height": 640}  # or 1280 pixels at 400 % (WCAG 1.4.10)
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 # Images of the site that arrive, but cannot be shown.
 BROKEN = """() => [...document.images]
     .filter(image => image.complete && !image.naturalWidth)
@@ -25,9 +25,8 @@ BROKEN = """() => [...document.images]
     .map(image => image.outerHTML)"""
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = {}
-# What axe has found, and what of it tests before the present one have reported.
-FOUND: set[str] = set()
-REPORTED: set[str] = set()
+# What was looked for and found, and by which test first.
+FOUND: dict[str, str] = {}
 
 
 @contextmanager
@@ -68,11 +67,11 @@ def new_tab(
         tab.set_default_timeout(10_000)
         tab.on("dialog", dismiss)
         tab.on("request", note_request)
-        tab.on("pageerror", lambda error: note_error(f"a script error: {error}", tab.url))
-        tab.on("console", lambda it: note_error(it.text, it.location["url"]))
         tab.on(
             "response", lambda it: note(f"loads {it.url}: {it.status}", expected=it.status < 500)
         )
+        tab.on("pageerror", lambda error: note_error(f"a script error: {error}", tab.url))
+        tab.on("console", lambda it: note_error(it.text, it.location["url"]))
         if cookie:
             name, _, value = cookie.partition("=")
             context.add_cookies([{"name": name, "value": value, "url": origin}])
@@ -134,7 +133,30 @@ def visits(browser: Browser, site: Server) -> Visits:
 def _nothing_new_goes_wrong(request: pytest.FixtureRequest, visits: Visits) -> Iterator[None]:
     if not visits.pages and request.function.__name__ != "test_it_loads_without_an_error":
         pytest.skip("no page loads: see test_it_loads_without_an_error")
-    REPORTED.update(FOUND)
     before = {*visits.problems, *PROBLEMS}
     yield
     report({problem: places for problem, places in PROBLEMS.items() if problem not in before})
+
+
+Hold = Callable[..., None]
+
+
+@pytest.fixture
+def hold_in_tabs(browser: Browser, site: Server, visits: Visits) -> Hold:
+    """Hold each page, in a tab of its own, to a check."""
+
+    def hold_in_tabs(check: Callable[[Tab], Iterable[str]], **options: Any) -> None:
+        def visit(page: Page) -> Iterator[str]:
+            with new_tab(browser, site, page, **options) as tab:
+                tab.goto(page.url)
+                yield from check(tab)
+
+        hold(visits.pages, visit, Error)
+
+    return hold_in_tabs
+
+
+def new(faults: Iterable[str]) -> list[str]:
+    """Return the faults that no other test has found before."""
+    test = os.environ["PYTEST_CURRENT_TEST"]
+    return [fault for fault in faults if FOUND.setdefault(fault, test) == test]

@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page
 
 from blasto.app import create_app
 
-from tests.browser.conftest import DESKTOP, PHONE, new_tab
-from tests.browser.test_pages import OVERFLOW, violations
+from tests.browser.conftest import DESKTOP, PHONE, new, new_tab
+from tests.browser.test_pages import overflow, violations
 from tests.processes import Server
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -21,6 +21,8 @@ ELEMENTS = """{% extends "base.html" %}{% set title = "Elements" %}{% block main
 <dl><dt>A term<dd>Its meaning</dl><hr><p role="alert">An alert<p role="status">A status
 <table><caption>Prices</caption><tr><th>Bread<th>Weight<th>Price<th>Per kilogram
 <tr><td>Sourdough with walnuts<td>1,000 g<td>6.50<td>6.50</table>
+<div class="cards"><p id="one">One</p><p id="two">Two</p></div>
+<label hidden>Hidden</label>
 <form><label for="on">On</label><input id="on" value="text" placeholder="A placeholder">
 <label for="off">Off</label><input id="off" value="text" disabled>
 <p><button id=button>Send</button><button id=dim disabled>Send</button><input id=submit type=submit>
@@ -57,32 +59,33 @@ def tab(request: pytest.FixtureRequest, browser: Browser, site: Server) -> Itera
     scheme, screen = request.param
     with create_app().test_request_context("/"):
         html = render_template_string(ELEMENTS)
-    with new_tab(browser, site, color_scheme=scheme, **screen) as tab:
+    with new_tab(browser, site, color_scheme=scheme, viewport=screen) as tab:
         tab.route("**/elements", lambda route: route.fulfill(body=html, content_type="text/html"))
         tab.goto("/elements")
         yield tab
 
 
-def test_elements_without_a_class_are_accessible_and_fit(tab: Page) -> None:
-    overflow = tab.evaluate(OVERFLOW)
-    tab.evaluate(SHOW_PLACEHOLDERS)
-    found = violations(tab)
-
-    assert not overflow, f"style.css: these are wider than the screen: {overflow}"
-    assert not found, f"style.css: {found}"
-
-
-def test_a_control_shows_what_it_is(tab: Page) -> None:
+def test_elements_without_a_class_look_right(tab: Page) -> None:
+    wide = new(overflow(tab))
     on, off, button, dim, submit = tab.locator("form > [id], form > p > [id]").evaluate_all(STYLES)
+    apart, broken = tab.evaluate(APART), tab.evaluate(BROKEN_WORDS)
+    tab.evaluate(SHOW_PLACEHOLDERS)
+    found = new(violations(tab))
 
+    assert not wide, f"style.css: {wide}"
+    assert not found, f"style.css: {found}"
     assert submit == button, "style.css: a submit input does not look like a button"
     assert off != on, "style.css: a disabled field looks like any other"
     assert dim != button, "style.css: a disabled button looks like any other"
+    assert not apart, f"style.css: these are not on the line of their checkbox: {apart}"
+    assert not broken, f"style.css: these words are broken in a table: {broken}"
+    assert not tab.locator("[hidden]:visible").count(), "style.css: what is hidden is shown"
 
 
-def test_a_checkbox_is_on_the_line_of_its_label(tab: Page) -> None:
-    assert tab.evaluate(APART) == [], "style.css: these are on a line of their own"
+def test_cards_stand_beside_each_other_where_there_is_room(tab: Page) -> None:
+    one, two = (tab.locator(f".cards > #{name}").bounding_box() for name in ("one", "two"))
 
-
-def test_no_word_in_a_table_is_broken(tab: Page) -> None:
-    assert tab.evaluate(BROKEN_WORDS) == [], "style.css: these words are broken in a table"
+    assert one
+    assert two
+    has_room = tab.evaluate("innerWidth") > PHONE["width"]
+    assert (one["y"] == two["y"]) == has_room, "style.css: .cards"

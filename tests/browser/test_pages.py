@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error
 from playwright.sync_api import Page as Tab
 
-from tests.browser.conftest import DESKTOP, FOUND, PHONE, REPORTED, Visits, new_tab
-from tests.processes import Server
-from tests.sitemap import Page, hold, report
+from tests.browser.conftest import DESKTOP, PHONE, Hold, Visits, new
+from tests.sitemap import report
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
+SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What the tests of the same page in process report.
 OTHERS = {rule: {"enabled": False} for rule in ("document-title", "page-has-heading-one")}
@@ -58,102 +58,96 @@ VARIABLES = """() => {
 }"""
 
 
-def test_it_loads_without_an_error(visits: Visits) -> None:
-    report(visits.problems)
-
-
-def violations(tab: Tab) -> list[str]:
-    """Return what axe finds, unless a test before has reported it."""
+def violations(tab: Tab) -> Iterator[str]:
+    """Return what axe finds."""
     response = Axe().run(tab, options={"runOnly": RULES, "rules": OTHERS}).response
     variables = tab.evaluate(VARIABLES)
-    found = []
     for violation in response["violations"]:
         for node in violation["nodes"]:
             reason = "; ".join(map(str.strip, node["failureSummary"].splitlines()[1:]))
             for colour, name in variables.items():
                 reason = reason.replace(colour, f"{colour}, {name}")
-            found.append(f"breaks “{violation['help']}” in {node['html']}: {reason}")
-    FOUND.update(found)
-    return [fault for fault in found if fault not in REPORTED]
+            yield f"breaks “{violation['help']}” in {node['html']}: {reason}"
 
 
-def test_it_is_accessible(browser: Browser, site: Server, visits: Visits) -> None:
-    def check(page: Page) -> Iterator[str]:
-        for scheme, screen in product(("light", "dark"), (PHONE, DESKTOP)):
-            options = {"color_scheme": scheme, "reduced_motion": "reduce", **screen}
-            with new_tab(browser, site, page, **options) as tab:
-                tab.goto(page.url)
-                yield from violations(tab)
-
-    hold(visits.pages, check, Error)
+def overflow(tab: Tab) -> Iterator[str]:
+    """Return what is wider than the screen."""
+    yield from (f"is wider than the screen, by {it}" for it in tab.evaluate(OVERFLOW))
 
 
-def test_it_fits_on_small_and_large_screens_and_with_large_text(
-    browser: Browser, site: Server, visits: Visits
-) -> None:
-    def check(page: Page) -> Iterator[str]:
+def test_it_loads_without_an_error(visits: Visits) -> None:
+    report(visits.problems)
+
+
+def test_it_is_accessible(hold_in_tabs: Hold) -> None:
+    def check(tab: Tab) -> Iterator[str]:
+        for scheme, screen in product(SCHEMES, (PHONE, DESKTOP)):
+            tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            tab.set_viewport_size(screen)
+            tab.reload()
+            yield from new(violations(tab))
+
+    hold_in_tabs(check)
+
+
+def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Hold) -> None:
+    def check(tab: Tab) -> Iterator[str]:
+        session = tab.context.new_cdp_session(tab)
         for screen, size in ((PHONE, 16), (PHONE, 32), (DESKTOP, 16)):
-            with new_tab(browser, site, page, **screen) as tab:
-                session = tab.context.new_cdp_session(tab)
-                session.send("Page.setFontSizes", {"fontSizes": {"standard": size}})
-                tab.goto(page.url)
-                where = f"{screen['viewport']['width']} pixels with text of {size} pixels"
-                yield from (f"is wider than {where}, by {it}" for it in tab.evaluate(OVERFLOW))
-                crowded = tab.locator(CONTROLS).evaluate_all(CROWDED)
-                yield from (f"has no room on {where} for {it}" for it in crowded)
+            tab.set_viewport_size(screen)
+            session.send("Page.setFontSizes", {"fontSizes": {"standard": size}})
+            tab.reload()
+            yield from new(overflow(tab))
+            crowded = tab.locator(CONTROLS).evaluate_all(CROWDED)
+            where = f"{screen['width']} pixels with text of {size} pixels"
+            yield from (f"has no room on {where} for {it}" for it in crowded)
 
-    hold(visits.pages, check, Error)
-
-
-def test_the_keyboard_reaches_every_control_with_a_visible_focus(
-    browser: Browser, site: Server, visits: Visits
-) -> None:
-    def check(page: Page) -> Iterator[str]:
-        with new_tab(browser, site, page) as tab:
-            tab.goto(page.url)
-            controls = tab.locator("a[href], button, input:not([type=hidden]), select, textarea")
-            for _ in range(controls.count()):
-                tab.keyboard.press("Tab")
-                if element := tab.evaluate(FOCUS):
-                    yield f"shows no focus on {element}: see :focus-visible in style.css"
-
-    hold(visits.pages, check, Error)
+    hold_in_tabs(check)
 
 
-def test_the_skip_link_leads_to_the_content(browser: Browser, site: Server, visits: Visits) -> None:
-    def check(page: Page) -> Iterator[str]:
-        with new_tab(browser, site, page) as tab:
-            tab.goto(page.url)
+def test_the_keyboard_reaches_every_control_with_a_visible_focus(hold_in_tabs: Hold) -> None:
+    def check(tab: Tab) -> Iterator[str]:
+        controls = tab.locator("a[href], button, input:not([type=hidden]), select, textarea")
+        for _ in range(controls.count()):
             tab.keyboard.press("Tab")
-            visible = tab.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
-            is_link = tab.locator("a[href^='#']:focus").count()
-            if is_link:
-                tab.keyboard.press("Enter")
-            works = visible and is_link and tab.locator("main:focus").count()
-            if tab.locator("main").count() and not works:  # without <main>, axe says so
-                yield "has no skip link to <main> as its first control: see base.html"
+            if element := tab.evaluate(FOCUS):
+                yield f"shows no focus on {element}: see :focus-visible in style.css"
 
-    hold(visits.pages, check, Error)
+    hold_in_tabs(check)
 
 
-def test_it_works_without_javascript(browser: Browser, site: Server, visits: Visits) -> None:
-    def check(page: Page) -> Iterator[str]:
-        with new_tab(browser, site, page, java_script_enabled=False) as tab:
-            tab.goto(page.url)
-            if not tab.locator("main, body").first.inner_text().strip():
-                yield "is empty without JavaScript"
+def test_the_skip_link_leads_to_the_content(hold_in_tabs: Hold) -> None:
+    def check(tab: Tab) -> Iterator[str]:
+        tab.keyboard.press("Tab")
+        visible = tab.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
+        is_link = tab.locator("a[href^='#']:focus").count()
+        if is_link:
+            tab.keyboard.press("Enter")
+        works = visible and is_link and tab.locator("main:focus").count()
+        if tab.locator("main").count() and not works:  # without <main>, axe says so
+            yield "has no skip link to <main> as its first control: see base.html"
 
-    hold(visits.pages, check, Error)
+    hold_in_tabs(check)
 
 
-def test_it_follows_the_colour_scheme(browser: Browser, site: Server, visits: Visits) -> None:
-    def check(page: Page) -> Iterator[str]:
-        colours = set()
-        for scheme in ("light", "dark"):
-            with new_tab(browser, site, page, color_scheme=scheme) as tab:
-                tab.goto(page.url)
-                colours.add(tab.evaluate("getComputedStyle(document.documentElement).background"))
-        if len(colours) == 1:
+def test_it_works_without_javascript(hold_in_tabs: Hold) -> None:
+    def check(tab: Tab) -> Iterator[str]:
+        if not tab.locator("main, body").first.inner_text().strip():
+            yield "is empty without JavaScript"
+
+    hold_in_tabs(check, java_script_enabled=False)
+
+
+def test_it_follows_the_colour_scheme_on_screens_alone(hold_in_tabs: Hold) -> None:
+    def check(tab: Tab) -> Iterator[str]:
+        def background(**media: Any) -> str:
+            tab.emulate_media(**media)
+            return tab.evaluate("getComputedStyle(document.documentElement).background")
+
+        light, dark = (background(color_scheme=scheme) for scheme in SCHEMES)
+        if dark == light:
             yield "has the same background in light and in dark: see :root in style.css"
+        elif background(media="print") == dark:
+            yield "prints its dark background: see :root in style.css"
 
-    hold(visits.pages, check, Error)
+    hold_in_tabs(check)

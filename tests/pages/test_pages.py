@@ -15,7 +15,7 @@ from werkzeug.routing import RequestRedirect
 from blasto.app import create_app
 
 from tests.pages.examples import COOKIES, UNLINKED
-from tests.sitemap import ERROR_PAGE, Document, Page, get, hold, on_site, report, survey
+from tests.sitemap import ORIGIN, Document, Page, get, hold, on_site, report, survey
 
 HEADERS = (
     *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"),
@@ -27,23 +27,11 @@ ACCEPT_LANGUAGE = [
     ", ".join(f"{language};q={1 - rank / 1000:.3f}" for rank, language in enumerate(languages))
     for languages in (LANGUAGES, LANGUAGES[::-1])
 ]
-
-
-def is_public(page: Page) -> bool:
-    control = page.response.cache_control
-    return bool(control.max_age or control.s_maxage) and not control.private
+WRITTEN = (400, 404, 405, 413, 500)  # errors that error.html explains in words of its own
 
 
 def test_every_route_can_be_tested() -> None:
     report(survey().problems)
-
-
-def one(what: str, values: list[str], where: str = "its template") -> Iterator[str]:
-    """Yield a fault unless there is one value that has some text."""
-    if len(values) != 1:
-        yield f"has {len(values)} of {what} instead of one: see {where}"
-    elif not values[0].strip():
-        yield f"has an empty {what}: fill it in in {where}"
 
 
 def test_the_markup_is_valid(pages: list[Page]) -> None:
@@ -57,40 +45,49 @@ def test_the_markup_is_valid(pages: list[Page]) -> None:
     hold(pages, check)
 
 
+def one(what: str, values: list[str], where: str = "its template") -> Iterator[str]:
+    """Yield a fault unless there is one value that has some text."""
+    if len(values) != 1:
+        yield f"has {len(values)} of {what} instead of one: see {where}"
+    elif not values[0].strip():
+        yield f"has an empty {what}: fill it in in {where}"
+
+
 def test_every_page_has_one_headline(pages: list[Page]) -> None:
     hold(pages, lambda page: one("<h1>", page.document.texts("h1")))
 
 
-def title(page: Page) -> list[str]:
-    return page.document.texts("head/title")
+@pytest.mark.parametrize("what", ["title", "description"])
+def test_its_title_and_description_are_its_own(pages: list[Page], what: str) -> None:
+    def find(page: Page) -> list[str]:
+        if what == "title":
+            return page.document.texts("head/title")
+        return page.document.attributes("meta[@name='description']", "content")
 
-
-def description(page: Page) -> list[str]:
-    return page.document.attributes("meta[@name='description']", "content")
-
-
-def test_its_title_and_description_are_its_own(pages: list[Page]) -> None:
     def check(page: Page) -> Iterator[str]:
-        for find in (title, description):
-            what, values = find.__name__, find(page)
-            yield from one(what, values, f"{{% set {what} = … %}} in its template")
-            for other in pages:
-                if other.endpoint != page.endpoint and find(other) == values and any(values):
-                    yield f"has the {what} of {other}: set its own in its template"
-        text = "".join(title(page)).strip()
-        if text != text.strip(" –-|·:"):
+        values = find(page)
+        yield from one(what, values, f"{{% set {what} = … %}} in its template")
+        for other in pages:
+            if other.endpoint != page.endpoint and find(other) == values and any(values):
+                yield f"has the {what} of {other}: set its own in its template"
+        text = "".join(values).strip()
+        if what == "title" and text != text.strip(" –-|·:"):
             yield "has no title of its own: set it with {% set title = … %} in its template"
 
     hold(pages, check)
 
 
-def test_its_canonical_url_is_its_own(pages: list[Page]) -> None:
+def test_its_canonical_url_and_what_others_show_of_it_are_its_own(pages: list[Page]) -> None:
     def check(page: Page) -> Iterator[str]:
         links = page.document.attributes("link[@rel='canonical']", "href")
         yield from one("canonical link", links)
-        same_view = [other.url for other in pages if other.endpoint == page.endpoint]
-        if links and links[0] not in {f"http://localhost{url}" for url in same_view}:
-            yield f"has the canonical URL {links[0]}"
+        own = {f"{ORIGIN}{other.url}" for other in pages if other.endpoint == page.endpoint}
+        shown = page.document.attributes("meta[@property='og:url']", "content")
+        for url in {*links, *shown} - own:
+            yield f"has the canonical URL {url}"
+        for text in page.document.attributes("meta[@property]", "content"):
+            if not text.strip() or text.startswith("/"):
+                yield f"has “{text}” in a <meta property>, where a text or a whole URL belongs"
 
     hold(pages, check)
 
@@ -149,11 +146,15 @@ def test_it_has_the_security_headers_and_no_cookie(pages: list[Page]) -> None:
     hold(pages, check)
 
 
-def test_any_cache_may_store_it_only_if_it_is_the_same_for_everyone(pages: list[Page]) -> None:
+def test_what_any_cache_may_store_is_the_same_for_everyone_compressed_and_revalidated(
+    pages: list[Page], client: FlaskClient
+) -> None:
     remedy = "remove @cache_publicly from its view function"
 
     def check(page: Page) -> Iterator[str]:
-        headers = page.response.headers
+        headers, control = page.response.headers, page.response.cache_control
+        if control.private or not (control.max_age or control.s_maxage):
+            return
         if page.cookie or "Set-Cookie" in headers:
             yield f"is for one visitor: {remedy}"
         if headers.get("Vary", "Accept-Encoding") != "Accept-Encoding":
@@ -162,14 +163,7 @@ def test_any_cache_may_store_it_only_if_it_is_the_same_for_everyone(pages: list[
             visit = {"User-Agent": "other", "DNT": "1", "Accept-Language": languages}
             if get(create_app(), page.url, "visitor=1", **visit).text != page.response.text:
                 yield f"differs by visitor, by language or from one time to the next: {remedy}"
-
-    hold(filter(is_public, pages), check)
-
-
-def test_if_any_cache_may_store_it_it_is_compressed_and_revalidated(
-    pages: list[Page], client: FlaskClient
-) -> None:
-    def check(page: Page) -> Iterator[str]:
+                return
         accept = {"Accept-Encoding": "gzip"}
         headers = client.get(page.url, headers=accept).headers
         matching = {**accept, "If-None-Match": headers.get("ETag", "")}
@@ -178,83 +172,55 @@ def test_if_any_cache_may_store_it_it_is_compressed_and_revalidated(
         if client.get(page.url, headers=matching).status_code != 304:
             yield "is public, but not revalidated by its ETag"
 
-    hold(filter(is_public, pages), check)
+    hold(pages, check)
 
 
 @pytest.fixture
-def error_app(app: Flask) -> Flask:
-    """An application with a route for each error."""
+def error_client(app: Flask) -> FlaskClient:
+    """A client of the site with a route for each error."""
     own = app.error_handler_spec[None].keys() & default_exceptions.keys()
     if survey().error_page is None or own:
         pytest.skip("the site's own error handlers replace error.html")
     app.config["TESTING"] = False
     app.add_url_rule("/specimen/<int:code>", "specimen", abort)
-    return app
+    app.add_url_rule("/sold", "sold", lambda: abort(409, "<b>Sold out</b>"))
+    app.add_url_rule("/fail", "fail", lambda: str(int("a secret")))
+    return app.test_client()
 
 
-def test_every_error_has_a_page_that_says_what_to_do(error_app: Flask) -> None:
-    for status in default_exceptions:
-        response = error_app.test_client().get(f"/specimen/{status}")
+def test_every_error_has_a_page_that_says_what_to_do(error_client: FlaskClient) -> None:
+    for status, error in default_exceptions.items():
+        response = error_client.get(f"/specimen/{status}")
 
         page = Document(response.text)
         assert response.status_code == status
-        assert response.content_type == "text/html; charset=utf-8"
-        assert response.headers["Cache-Control"] == "no-store"
         assert not page.errors
         assert len(page.texts("h1")) == 1
-        assert str(status) in page.texts("main")[0]
-        assert page.attributes("main//a", "href"), f"the page of {status} has no link home"
+        assert str(status) in page.texts("body")[0]
+        if status in WRITTEN:
+            assert str(error.description) not in page.texts("body")[0], f"no text for {status}"
+        if page.texts("main"):  # without it, axe says so
+            assert page.attributes("main//a", "href"), f"the page of {status} has no link home"
         assert page.attributes("meta[@name='robots']", "content") == ["noindex"]
 
 
-def test_routing_errors_have_an_error_page(error_app: Flask) -> None:
-    client = error_app.test_client()
+def test_an_error_page_shows_what_abort_was_told_but_no_exception(
+    error_client: FlaskClient,
+) -> None:
+    sold, failed = error_client.get("/sold"), error_client.get("/fail")
 
-    missing, wrong_method = client.get(ERROR_PAGE), client.post("/specimen/400")
-
-    assert (missing.status_code, wrong_method.status_code) == (404, 405)
-    assert "GET" in wrong_method.headers["Allow"]
-    for response in (missing, wrong_method):
-        assert len(Document(response.text).texts("h1")) == 1
-
-
-def test_an_exception_is_a_500_without_its_message(error_app: Flask) -> None:
-    error_app.add_url_rule("/fail", "fail", lambda: str(int("a secret")))
-
-    response = error_app.test_client().get("/fail")
-
-    assert response.status_code == 500
-    assert "secret" not in response.text
+    assert (sold.status_code, failed.status_code) == (409, 500)
+    assert "&lt;b&gt;Sold out&lt;/b&gt;" in sold.text
+    assert "secret" not in failed.text
 
 
-def test_a_description_passed_to_abort_is_shown_and_escaped(error_app: Flask) -> None:
-    error_app.add_url_rule("/sold", "sold", lambda: abort(409, "<b>Sold out</b>"))
+def test_a_page_shows_the_request_id_if_the_site_is_at_fault(error_client: FlaskClient) -> None:
+    sent = "01234567-89ab-cdef-0123-456789abcdef"
+    headers = {"X-Request-ID": sent}
 
-    assert "&lt;b&gt;Sold out&lt;/b&gt;" in error_app.test_client().get("/sold").text
+    shown = {
+        status: sent in error_client.get(f"/specimen/{status}", headers=headers).text
+        for status in (404, 500, 503)
+    }
 
-
-def test_an_error_page_shows_the_request_id(error_app: Flask) -> None:
-    def shown(sent: str) -> str:
-        headers = {"X-Request-ID": sent} if sent else {}
-        response = error_app.test_client().get("/specimen/500", headers=headers)
-        return Document(response.text).texts("code")[0]
-
-    of_the_router = "01234567-89ab-cdef-0123-456789abcdef"
-    assert shown(of_the_router) == of_the_router
-    for sent in ("", "not an ID", "short", "x" * 300):
-        assert len(shown(sent)) >= 32
-        assert shown(sent) not in {sent, shown(sent)}
-
-
-def test_an_untrusted_host_gets_plain_text_that_does_not_repeat_it() -> None:
-    client = create_app({"TRUSTED_HOSTS": ["site.test"]}).test_client()
-
-    for _ in range(2):  # the second time, the page is in the cache
-        trusted = client.get("/", base_url="http://SITE.test")
-        response = client.get("/", base_url="http://evil.test")
-
-    assert trusted.status_code < 400
-    assert response.status_code == 400
-    assert response.mimetype == "text/plain"
-    assert "evil.test" not in response.text
-    assert response.headers["Cache-Control"] == "no-store"
+    assert shown == {404: False, 500: True, 503: True}
