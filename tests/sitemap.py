@@ -1,9 +1,9 @@
 """Finds the pages of the site in its URL map, so that each is held to every promise."""
 
-import inspect
 import logging
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import pytest
-from flask import Flask, template_rendered
+from flask import Flask
 from html5lib import HTMLParser
-from jinja2 import Template
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
@@ -33,18 +32,15 @@ WHOLE = re.compile(r"<(!doctype|html|head|title|body)\b", re.IGNORECASE)
 NO_ERRORS = ("expected-named-entity", "named-entity-without-semicolon")
 TEMPLATE = re.compile(r"(<template\b.*?>).*?(?=</template>)", re.IGNORECASE | re.DOTALL)
 ERROR_PAGE = "/no/such/page"
+NO_PAGE = "add its endpoint to NO_PAGES in tests/pages/examples.py"
 SIGN_IN = (
     "asks to sign in: let prepare() in tests/pages/examples.py return the session of a visitor who"
-    " may see it, or add its endpoint to NO_PAGES there"
+    f" may see it, or {NO_PAGE}"
 )
 NO_EXAMPLE = (
-    "such as its URL may have, in EXAMPLES in tests/pages/examples.py; if it is no page, add its"
-    " endpoint to NO_PAGES there"
+    f"such as its URL may have, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
 )
-NO_DOCUMENT = (
-    "has no doctype: extend base.html, or if it is part of a page, add its endpoint to NO_PAGES in"
-    " tests/pages/examples.py"
-)
+NO_DOCUMENT = f"has no doctype: extend base.html, or if it is part of a page, {NO_PAGE}"
 
 
 class Document:
@@ -70,8 +66,11 @@ class Document:
 
     def links(self, url: str) -> list[str]:
         """Return the URLs on the same site that the page at `url` links to or loads."""
-        rels = (self.attributes(f"link[@rel='{rel}']", "href") for rel in LINKED)
-        return on_site(url, *self.attributes("a", "href"), *sum(rels, self.attributes("*", "src")))
+        links = self.attributes("a", "href") + self.attributes("*", "src")
+        for rel in LINKED:
+            links += self.attributes(f"link[@rel='{rel}']", "href")
+        shown = self.attributes("meta[@property]", "content")
+        return on_site(url, *links, *(link for link in shown if link.startswith(ORIGIN)))
 
 
 def on_site(url: str, *links: str) -> list[str]:
@@ -85,13 +84,13 @@ class Page(NamedTuple):
 
     url: str
     endpoint: str
-    source: str
+    view: str
     cookie: str
     response: TestResponse
     document: Document
 
     def __str__(self) -> str:
-        return f"{self.url} ({self.source})"
+        return f"{self.url} ({self.view})"
 
     def asks_to_sign_in(self) -> bool:
         passwords = self.document.attributes("input[@type='password']", "type")
@@ -149,11 +148,9 @@ def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
                 if len(body) > MAX_BYTES:
                     raise TimeoutError("the page has no end")
             response.close()
-        response.response = [body]
-        response.history = tuple(history)
+        response.response, response.history = [body], tuple(history)
         target = on_site(url, response.location or "//")
-        is_redirect = response.status_code in {301, 302, 303, 307, 308}
-        if not (is_redirect and target and len(history) < 10):
+        if response.status_code // 100 != 3 or not target or len(history) == 10:
             return response
         history.append(response)
         url = target[0]
@@ -166,7 +163,6 @@ class Survey(logging.Handler):
         super().__init__()
         self.problems: dict[str, list[str]] = {}
         self.errors: list[BaseException] = []
-        self.templates: list[str] = []
         self.app = create_app()
         self.app.logger.addHandler(self)
         try:
@@ -174,10 +170,8 @@ class Survey(logging.Handler):
         except Exception as error:  # noqa: BLE001  # of whatever kind, it is reported
             self.problems[f"cannot be tested: prepare() raises {cause(error)}"] = ["/"]
             self.cookie = ""
-        with template_rendered.connected_to(self.note, self.app):
-            self.error_page = self.visit(ERROR_PAGE, "")
-            visits = [self.visit(url, endpoint) for url, endpoint in self.urls().items()]
-        found = [page for page in visits if page]
+        self.error_page = self.visit(ERROR_PAGE, "")
+        found = [page for it in self.urls().items() if (page := self.visit(*it))]
         self.pages = [page for page in found if WHOLE.search(page.response.text)]
         links = {link for page in self.pages for link in page.document.links(page.url)}
         for page in found:
@@ -187,10 +181,6 @@ class Survey(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
             self.errors.append(record.exc_info[1])
-
-    def note(self, _app: Flask, template: Template, **_: Any) -> None:
-        if template.name != "error.html":
-            self.templates.append(f" in {template.name}")
 
     def problem(self, text: str, place: str) -> None:
         self.problems.setdefault(text, []).append(place)
@@ -221,14 +211,12 @@ class Survey(logging.Handler):
         view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
         for cookie in dict.fromkeys(("", self.cookie)):
             self.errors.clear()
-            self.templates.clear()
             try:
                 response = get(self.app, url, cookie)
             except Exception as error:  # noqa: BLE001  # likewise
                 self.problem(f"fails with 500: {cause(error)}", f"{url} ({view})")
                 return None
-            source = "".join([view, *self.templates[:1]])
-            page = Page(url, endpoint, source, cookie, response, Document(response.text))
+            page = Page(url, endpoint, view, cookie, response, Document(response.text))
             if not page.asks_to_sign_in():
                 break
         status = response.status_code
@@ -277,14 +265,10 @@ def is_here(path: str) -> bool:
 
 
 def is_own(view: Any) -> bool:
-    """Return whether a view belongs to the site; a class's, with all classes it is made of."""
-    bases = type(view.__self__).__mro__[:-1] if hasattr(view, "__self__") else ()
-    function = inspect.unwrap(view) if view else view
-    try:
-        parts = [getattr(function, "view_class", function), *bases]
-        return all(is_here(inspect.getfile(part)) for part in parts)
-    except TypeError:  # no function at all
-        return False
+    """Return whether a view belongs to the site; a method, with all classes it is made of."""
+    classes = type(view.__self__).__mro__[:-1] if hasattr(view, "__self__") else ()
+    modules = [sys.modules.get(getattr(part, "__module__", "")) for part in (view, *classes)]
+    return all(is_here(getattr(module, "__file__", None) or "/") for module in modules)
 
 
 def cause(error: BaseException) -> str:

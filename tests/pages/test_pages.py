@@ -34,8 +34,10 @@ def test_every_route_can_be_tested() -> None:
     report(survey().problems)
 
 
-def test_the_markup_is_valid(pages: list[Page]) -> None:
+def test_the_markup_is_valid_and_has_text_without_javascript(pages: list[Page]) -> None:
     def check(page: Page) -> Iterator[str]:
+        if not any(map(str.strip, page.document.texts("main") or page.document.texts("body"))):
+            yield "is empty without JavaScript"
         if page.document.errors:
             yield f"is not valid HTML: {'; '.join(page.document.errors)}"
         ids = Counter(page.document.attributes("*", "id"))

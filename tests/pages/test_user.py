@@ -65,7 +65,7 @@ def check_greeting(response: TestResponse, name: str) -> Document:
     page = Document(response.text)
     (canonical,) = page.attributes("link[@rel='canonical']", "href")
     assert response.status_code == 200
-    assert page.texts("h1/bdi") == [name]
+    assert page.texts("h1/bdi[@dir='auto']") == [name]
     assert name in page.texts("head/title")[0]
     assert page.attributes("meta[@name='robots']", "content") == ["noindex"]
     if response.history:
@@ -154,14 +154,10 @@ def test_any_path_is_answered_within_one_redirect(client: FlaskClient, rest: byt
     ("url", "canonical"),
     [
         ("/user/Bo/", "/user/Bo"),
-        ("/user/%20Bo", "/user/Bo"),
-        ("/user/Bo%00", "/user/Bo"),
         ("/user/e%CC%81", "/user/%C3%A9"),
         ("/user/Bo?name=Ann", None),
         ("/user/AC%2FDC", None),
-        ("/user/AC/DC/", "/user/AC/DC"),
         ("/user/.", "/user?name=."),
-        ("/user/..", "/user?name=.."),
         ("/user//evil.test", "/user?name=/evil.test"),
         ("/user/%5Cevil.test", None),
     ],
@@ -193,5 +189,6 @@ def test_a_picture_belongs_to_its_name_and_fills_its_frame() -> None:
         stars = " ".join(svg.attributes("{*}polygon", "points"))
         xs, ys = zip(*(map(int, point.split(",")) for point in stars.split()), strict=True)
         stroke = int(svg.attributes("{*}svg", "stroke-width")[0])
+        assert not svg.texts("{*}svg")[0]
         assert (min(xs), max(xs)) == (left + stroke / 2, left + width - stroke / 2)
         assert (min(ys), max(ys)) == (top + stroke / 2, top + height - stroke / 2)
