@@ -142,13 +142,13 @@ def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
     while True:
         with time_limit():
             response = app.test_client(use_cookies=False).get(url, headers=headers)
-            body = b""
+            body = bytearray()
             for part in response.iter_encoded() if response.mimetype == "text/html" else ():
                 body += part
                 if len(body) > MAX_BYTES:
                     raise TimeoutError("the page has no end")
             response.close()
-        response.response, response.history = [body], tuple(history)
+        response.response, response.history = [bytes(body)], tuple(history)
         target = on_site(url, response.location or "//")
         if response.status_code // 100 != 3 or not target or len(history) == 10:
             return response

@@ -10,9 +10,14 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, new, new_tab
 from tests.browser.test_pages import SCHEMES, overflow, violations
+from tests.pages.test_user import has_form
 from tests.processes import Server
 
-pytestmark = [pytest.mark.server, pytest.mark.browser]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.browser,
+    pytest.mark.skipif(not has_form(), reason="see test_the_form_takes_any_name"),
+]
 
 # Browsers rewrite these in URLs or in HTML.
 SPECIAL = [

@@ -38,6 +38,9 @@ def test_the_markup_is_valid_and_has_text_without_javascript(pages: list[Page]) 
     def check(page: Page) -> Iterator[str]:
         if not any(map(str.strip, page.document.texts("main") or page.document.texts("body"))):
             yield "is empty without JavaScript"
+        viewports = page.document.attributes("meta[@name='viewport']", "content")
+        if "width=device-width" not in "".join(viewports):
+            yield "is not as wide as a phone: see <meta name=viewport> in base.html"
         if page.document.errors:
             yield f"is not valid HTML: {'; '.join(page.document.errors)}"
         ids = Counter(page.document.attributes("*", "id"))
@@ -197,9 +200,10 @@ def test_every_error_has_a_page_that_says_what_to_do(error_client: FlaskClient) 
         page = Document(response.text)
         assert response.status_code == status
         assert not page.errors
-        assert len(page.texts("h1")) == 1
+        (headline,) = page.texts("h1")
         assert str(status) in page.texts("body")[0]
         if status in WRITTEN:
+            assert headline != error(None).name, f"error.html has no headline for {status}"
             assert str(error.description) not in page.texts("body")[0], f"no text for {status}"
         if page.texts("main"):  # without it, axe says so
             assert page.attributes("main//a", "href"), f"the page of {status} has no link home"
@@ -212,7 +216,7 @@ def test_an_error_page_shows_what_abort_was_told_but_no_exception(
     sold, failed = error_client.get("/sold"), error_client.get("/fail")
 
     assert (sold.status_code, failed.status_code) == (409, 500)
-    assert "&lt;b&gt;Sold out&lt;/b&gt;" in sold.text
+    assert "<b>Sold out</b>" in Document(sold.text).texts("p")
     assert "secret" not in failed.text
 
 
