@@ -10,14 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, new, new_tab
 from tests.browser.test_pages import SCHEMES, overflow, violations
-from tests.pages.test_user import has_form
+from tests.pages.test_user import get_index
 from tests.processes import Server
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.browser,
-    pytest.mark.skipif(not has_form(), reason="see test_the_form_takes_any_name"),
-]
+pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 # Browsers rewrite these in URLs or in HTML.
 SPECIAL = [
@@ -31,6 +27,11 @@ SHOWN = ["Bo", "W" * 80, "محمد", "ゆき", "👩\u200d👩\u200d👧\u200d�
 TALL = ["ᬲ᭄ᬢ᭄ᬭᬷ", "ꦱ꧀ꦠꦿꦷ", "རྫོགས", "မြန်မာကြူ", "ಸ್ತ್ರೀ", "ស្ត្រី", "مُحَمَّدٌ", "Ǻǰ"]
 SCREENS = [(320, 568), (390, 664), (768, 1024), (1280, 600), (1366, 657), (1920, 950), (844, 390)]
 EXPLANATIONS = ["/user?name=", f"/user?name={'x' * 700}"]
+
+
+@pytest.fixture(autouse=True)
+def _index_leads_here() -> None:
+    get_index()
 
 
 @pytest.fixture
