@@ -62,11 +62,12 @@ def skip_or_fail(advice: str) -> NoReturn:
 def _site_stands(request: pytest.FixtureRequest) -> None:
     """Skip what needs the index and the error page if these fail: one test says why."""
     is_other = request.function.__name__ != "test_every_route_can_be_tested"
-    if (
-        is_other
-        and request.path.parent.name in {"pages", "browser", "server"}
-        and survey().is_blocked
-    ):
+    if is_other and request.path.parent.name in {"pages", "server"}:
+        require_pages()
+
+
+def require_pages() -> None:
+    if survey().is_blocked:
         pytest.skip("no page can be made: see test_every_route_can_be_tested")
 
 
@@ -102,6 +103,7 @@ def new_dyno() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def site() -> Iterator[Server]:
     """The site, served by the Procfile's command."""
+    require_pages()
     with procfile() as server:
         yield server
     _, traceback, rest = server.output.partition("Traceback")

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page as Tab
 
-from tests.browser.conftest import DESKTOP, PHONE, Hold, Visits, new
+from tests.browser.conftest import DESKTOP, PHONE, Hold, Visits
 from tests.sitemap import report
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -67,7 +67,7 @@ def test_it_is_accessible(hold_in_tabs: Hold) -> None:
             tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             tab.set_viewport_size(screen)
             tab.reload()
-            yield from new(violations(tab))
+            yield from violations(tab)
 
     hold_in_tabs(check)
 
@@ -79,7 +79,7 @@ def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Ho
             tab.set_viewport_size(screen)
             session.send("Page.setFontSizes", {"fontSizes": {"standard": size}})
             tab.reload()
-            yield from new(overflow(tab))
+            yield from overflow(tab)
             crowded = tab.locator(CONTROLS).evaluate_all(CROWDED)
             where = f"{screen['width']} pixels with text of {size} pixels"
             yield from (f"has no room on {where} for {it}" for it in crowded)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, new, new_tab
+from tests.browser.conftest import DESKTOP, PHONE, new_tab
 from tests.browser.test_pages import SCHEMES, overflow, violations
 from tests.pages.test_user import get_index
 from tests.processes import Server
@@ -95,7 +95,7 @@ def test_explanations_are_accessible_and_fit(tab: Page) -> None:
         tab.emulate_media(color_scheme=scheme)
         tab.goto(url)
 
-        assert [*new(violations(tab)), *new(overflow(tab))] == []
+        assert [*violations(tab), *overflow(tab)] == []
 
 
 def test_a_name_fits_and_paints_nothing_outside_its_box(tab: Page) -> None:
@@ -103,7 +103,7 @@ def test_a_name_fits_and_paints_nothing_outside_its_box(tab: Page) -> None:
         greet(tab, name)
         box = tab.locator("h1 bdi").bounding_box()
         assert box
-        assert new(overflow(tab)) == []
+        assert [*overflow(tab)] == []
 
         shown = around(tab, box["y"], box["y"] + box["height"])
         tab.locator("h1 bdi").evaluate("name => { name.style.visibility = 'hidden' }")

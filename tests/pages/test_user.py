@@ -150,7 +150,7 @@ def test_a_greeting_has_a_picture_a_link_home_and_no_place_in_search_engines(
     page = Document(response.text)
     assert page.texts("h1/bdi[@dir='auto'][@translate='no']") == ["Bo"]
     assert picture("Bo") in response.text
-    assert "/" in page.attributes("main//a", "href")
+    assert "/" in page.attributes("p/a", "href")
     assert page.attributes("meta[@name='robots']", "content") == ["noindex"]
 
 

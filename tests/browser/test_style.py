@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page
 
 from blasto.app import create_app
 
-from tests.browser.conftest import DESKTOP, PHONE, new, new_tab
+from tests.browser.conftest import DESKTOP, FOUND, PHONE, new_tab
 from tests.browser.test_pages import overflow, violations
 from tests.processes import Server
 
@@ -66,14 +66,13 @@ def tab(request: pytest.FixtureRequest, browser: Browser, site: Server) -> Itera
 
 
 def test_elements_without_a_class_look_right(tab: Page) -> None:
-    wide = new(overflow(tab))
+    wide = [*overflow(tab)]
     on, off, button, dim, submit = tab.locator("form > [id], form > p > [id]").evaluate_all(STYLES)
     apart, broken = tab.evaluate(APART), tab.evaluate(BROKEN_WORDS)
     tab.evaluate(SHOW_PLACEHOLDERS)
-    found = new(violations(tab))
+    FOUND.extend([*wide, *violations(tab)])
 
-    assert not wide, f"style.css: {wide}"
-    assert not found, f"style.css: {found}"
+    assert not FOUND, f"style.css: {FOUND}"
     assert submit == button, "style.css: a submit input does not look like a button"
     assert off != on, "style.css: a disabled field looks like any other"
     assert dim != button, "style.css: a disabled button looks like any other"
