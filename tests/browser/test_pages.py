@@ -17,12 +17,14 @@ SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What the tests of the same page in process report.
 OTHERS = {rule: {"enabled": False} for rule in ("document-title", "page-has-heading-one")}
-# The innermost elements beyond the right edge.
+# The innermost elements that reach beyond the right edge, themselves or with their text.
 OVERFLOW = """() => {
-    const width = document.documentElement.clientWidth;
+    const width = document.documentElement.clientWidth, content = document.createRange();
     if (document.documentElement.scrollWidth <= width) return [];
-    const wide = [...document.body.querySelectorAll("*")].filter(
-        element => element.getBoundingClientRect().right > width + 1);
+    const wide = [...document.body.querySelectorAll("*")].filter(element => {
+        content.selectNodeContents(element);
+        return [element, content].some(it => it.getBoundingClientRect().right > width + 1);
+    });
     return wide.filter(element => !wide.some(other => other !== element && element.contains(other)))
         .map(element => element.outerHTML.slice(0, 80));
 }"""
