@@ -28,14 +28,15 @@ OVERFLOW = """() => {
     return wide.filter(element => !wide.some(other => other !== element && element.contains(other)))
         .map(element => element.outerHTML.slice(0, 80));
 }"""
-# The controls in a page; those that another element covers, or without room for a few letters.
+# The controls in a page; those that another element covers, and fields without room for letters.
 CONTROLS = "main :is(button, select, textarea, input:not([type=checkbox], [type=hidden]))"
 CROWDED = """controls => controls.filter(it => {
     it.scrollIntoView({block: "center"});
     const {left, right, top, height} = it.getBoundingClientRect(), style = getComputedStyle(it);
     const found = [left + 5, right - 5].map(x => document.elementFromPoint(x, top + height / 2));
     const room = right - left - 2 * parseFloat(style.paddingLeft);
-    return !found.every(other => it.contains(other)) || room < 2 * parseFloat(style.fontSize);
+    const narrow = room < 2 * parseFloat(style.fontSize) && it.matches("select, :read-write");
+    return narrow || !found.every(other => it.contains(other));
 }).map(it => it.outerHTML)"""
 FOCUS = """() => {
     const element = document.activeElement, style = getComputedStyle(element);
@@ -59,6 +60,13 @@ def overflow(tab: Tab) -> Iterator[str]:
     yield from (f"is wider than the screen, by {it}" for it in tab.evaluate(OVERFLOW))
 
 
+def set_text_size(tab: Tab, pixels: int) -> None:
+    session = tab.context.new_cdp_session(tab)
+    session.send("Page.setFontSizes", {"fontSizes": {"standard": pixels}})
+    session.detach()
+    tab.reload()
+
+
 def test_it_loads_without_an_error(visits: Visits) -> None:
     report(visits.problems)
 
@@ -76,11 +84,9 @@ def test_it_is_accessible(hold_in_tabs: Hold) -> None:
 
 def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Hold) -> None:
     def check(tab: Tab) -> Iterator[str]:
-        session = tab.context.new_cdp_session(tab)
         for screen, size in ((PHONE, 16), (PHONE, 32), (DESKTOP, 16)):
             tab.set_viewport_size(screen)
-            session.send("Page.setFontSizes", {"fontSizes": {"standard": size}})
-            tab.reload()
+            set_text_size(tab, size)
             yield from overflow(tab)
             crowded = tab.locator(CONTROLS).evaluate_all(CROWDED)
             where = f"{screen['width']} pixels with text of {size} pixels"

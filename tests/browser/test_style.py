@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 from blasto.app import create_app
 
 from tests.browser.conftest import DESKTOP, FOUND, PHONE, new_tab
-from tests.browser.test_pages import overflow, violations
+from tests.browser.test_pages import overflow, set_text_size, violations
 from tests.processes import Server
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -66,7 +66,9 @@ def tab(request: pytest.FixtureRequest, browser: Browser, site: Server) -> Itera
 
 
 def test_elements_without_a_class_look_right(tab: Page) -> None:
+    set_text_size(tab, 32)
     wide = [*overflow(tab)]
+    set_text_size(tab, 16)
     on, off, button, dim, submit = tab.locator("form > [id], form > p > [id]").evaluate_all(STYLES)
     apart, broken = tab.evaluate(APART), tab.evaluate(BROKEN_WORDS)
     tab.evaluate(SHOW_PLACEHOLDERS)

@@ -188,7 +188,7 @@ def error_client(app: Flask) -> FlaskClient:
         pytest.skip("the site's own error handlers replace error.html")
     app.config["TESTING"] = False
     app.add_url_rule("/specimen/<int:code>", "specimen", abort)
-    app.add_url_rule("/sold", "sold", lambda: abort(409, "<b>Sold out</b>"))
+    app.add_url_rule("/sold", "sold", lambda: abort(404, "<b>Sold out</b>"))
     app.add_url_rule("/fail", "fail", lambda: str(int("a secret")))
     return app.test_client()
 
@@ -215,7 +215,7 @@ def test_an_error_page_shows_what_abort_was_told_but_no_exception(
 ) -> None:
     sold, failed = error_client.get("/sold"), error_client.get("/fail")
 
-    assert (sold.status_code, failed.status_code) == (409, 500)
+    assert (sold.status_code, failed.status_code) == (404, 500)
     assert "<b>Sold out</b>" in Document(sold.text).texts("p")
     assert "secret" not in failed.text
 
