@@ -142,10 +142,13 @@ def test_a_picture_moves_unless_reduced_motion_is_preferred(tab: Page) -> None:
         assert moves == (preference == "no-preference")
 
 
-def test_a_greeting_prints_on_one_sheet(tab: Page) -> None:
+def test_a_greeting_prints_on_one_sheet_with_no_link_but_home(tab: Page) -> None:
     for name in SHOWN:
         greet(tab, name)
 
         sheets = re.findall(rb"/Type\s*/Page\b", tab.pdf(format="A5"))
 
         assert len(sheets) == 1, name
+
+    tab.emulate_media(media="print")
+    assert tab.locator("a:visible").count() <= 1, "style.css: links are printed"
