@@ -40,7 +40,7 @@ def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute() 
         "/favicon.ico": "image/x-icon",
         "/robots.txt": "text/plain",
     }.items():
-        response = create_app().test_client().get(url)
+        response = create_app().test_client().get(url, buffered=True)  # closes a file
 
         assert (response.status_code, response.mimetype) == (200, media_type)
         assert response.headers["Cache-Control"] == "max-age=60, s-maxage=60"
