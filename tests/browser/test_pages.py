@@ -61,9 +61,8 @@ def overflow(tab: Tab) -> Iterator[str]:
 
 
 def set_text_size(tab: Tab, pixels: int) -> None:
-    session = tab.context.new_cdp_session(tab)
+    session = tab.context.new_cdp_session(tab)  # at whose end the size would be as before
     session.send("Page.setFontSizes", {"fontSizes": {"standard": pixels}})
-    session.detach()
     tab.reload()
 
 
