@@ -125,7 +125,7 @@ def test_invalid_proxies_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         make_app()
 
 
-@pytest.mark.parametrize("name", ["Accept-Encoding", "X-Forwarded-Proto", "Cookie", "X-Any"])
+@pytest.mark.parametrize("name", ["Accept-Encoding", "X-Forwarded-Proto", "Cookie", "Content-Type"])
 def test_a_header_of_many_lines_is_rejected(client: FlaskClient, name: str) -> None:
     response = client.get("/", headers={name: "a," * 5000})
 
