@@ -27,8 +27,8 @@ def make_app(static: Path | None = None, **config: Any) -> Flask:  # noqa: C901 
     """Return an application with pages that are public, private, slow, large or failing."""
     app = Flask("specimen", static_folder=static and str(static), static_url_path="/static")
     app.test_client_class = Client
-    app.config.from_mapping(HTTPS_ONLY="DYNO" in os.environ, SECRET_KEY="secret")  # noqa: S106
-    app.config.from_mapping(config)
+    app.config.from_mapping({"HTTPS_ONLY": True} if "DYNO" in os.environ else {})
+    app.config.from_mapping({"SECRET_KEY": "secret", **config})
     app.jinja_loader = DictLoader({"error.html": "<h1>{{ error.code }}</h1>{{ request_id() }}"})
     serving.init_app(app)
 
