@@ -7,25 +7,28 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import pytest
-from flask import Flask, Response, redirect, request, send_file, session
+from flask import Flask, Response, redirect, request, send_file, session, url_for
 from flask.testing import FlaskClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from blasto import serving
-from blasto.serving import cache, cache_publicly
+from blasto.serving import cache, cache_publicly, representation
 
 from tests.serving.conftest import make_app
 
 PUBLIC = "public, max-age=60"
+METHODS = ["GET", "POST"]
+
+View = Callable[[], Any]
 
 
-class Counted:
-    """An application with one page, and how often it was rendered."""
+class Page:
+    """An application with one page, and how often that was rendered."""
 
-    def __init__(self, view: Callable[[], Any], app: Flask | None = None) -> None:
+    def __init__(self, view: View, app: Flask | None = None, url: str = "/page") -> None:
         self.count, self.view = 0, view
         self.app = app or make_app()
-        self.app.add_url_rule("/page", "page", self.render, methods=["GET", "POST"])
+        self.app.add_url_rule(url, "page", self.render, methods=METHODS)
         self.client = self.app.test_client(use_cookies=False)
 
     def render(self) -> Any:
@@ -33,8 +36,27 @@ class Counted:
         return self.view()
 
 
-def says(*headers: tuple[str, str], status: int = 200) -> Callable[[], Response]:
-    return lambda: Response("a" * 50, status, list(headers))
+def says(cache_control: str | None, body: Any = "a" * 50, **headers: Any) -> View:
+    """Return a view whose responses have these headers, with a list for one that is repeated."""
+    status = headers.pop("status", 200)
+    if cache_control is not None:
+        headers["Cache-Control"] = cache_control
+    return lambda: Response(body, status, headers)
+
+
+def is_stored(client: FlaskClient, url: str = "/page", **request: Any) -> bool:
+    return "Age" in client.get(url, **request).headers
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return a function that sets the time."""
+
+    def set_time(now: float) -> None:
+        for module in (cache, representation):
+            monkeypatch.setattr(module, "monotonic", lambda: now)
+
+    return set_time
 
 
 def test_a_stored_response_is_the_same_but_for_its_age(client: FlaskClient) -> None:
@@ -50,129 +72,98 @@ def test_a_stored_response_is_the_same_but_for_its_age(client: FlaskClient) -> N
     [
         *("public, max-age=9", "max-age=9, public", "max-age=9, s-maxage=9", "s-maxage=9"),
         *("Public, Max-Age=9", "public,max-age=9,immutable", 'public, max-age="9"'),
+        "s-maxage=9, max-age=0",
     ],
 )
-def test_a_public_response_with_a_lifetime_is_rendered_once(value: str) -> None:
-    page = Counted(says(("Cache-Control", value)))
+def test_a_public_response_is_stored_for_its_lifetime(
+    clock: Callable[[float], None], value: str
+) -> None:
+    page = Page(says(value))
 
-    for _ in range(2):
-        page.client.get("/page")
+    def age(now: float) -> str | None:
+        clock(now)
+        return page.client.get("/page").headers.get("Age")
 
-    assert page.count == 1
+    assert [age(now) for now in (0.0, 8.9, 9.0, 17.0, 19.0)] == [None, "8", None, "8", None]
+    assert page.client.get("/page").headers["Cache-Control"] == value
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("said", "more", "sent"),
     [
-        *([("Cache-Control", value)] for value in ("max-age=60", "public", "s-maxage=0")),
-        *([("Cache-Control", f"{PUBLIC}, {word}")] for word in ("no-cache", "private", "no-store")),
-        [("Cache-Control", "public, max-age=0")],
-        [("Cache-Control", PUBLIC), ("Set-Cookie", "id=1")],
-        [("Cache-Control", PUBLIC), ("Vary", "Cookie")],
-        [("Cache-Control", PUBLIC), ("Vary", "Accept-Encoding, Accept-Language")],
-        [("Cache-Control", PUBLIC), ("Vary", "*")],
-        [("Cache-Control", PUBLIC), ("Vary", "Accept-Encoding"), ("Vary", "Origin")],
-        [("Cache-Control", PUBLIC), ("Age", "7200")],
+        *((said, {}, said) for said in ("max-age=60", "public", "s-maxage=0", "private")),
+        *((f"public, {said}", {}, f"public, {said}") for said in ("max-age=0", "max-age=-9")),
+        *((f"{PUBLIC}, {it}", {}, f"{PUBLIC}, {it}") for it in ("no-cache", "private", "no-store")),
+        (PUBLIC, {"Age": "7200"}, PUBLIC),
+        (PUBLIC, {"Set-Cookie": "id=1"}, "no-store"),
+        ("private, max-age=9", {"Set-Cookie": "id=1"}, "private, max-age=9"),
+        (f"{PUBLIC}, immutable", {"Set-Cookie": "id=1"}, "private, max-age=60, immutable"),
+        ("s-maxage=9, max-age=5, immutable", {"Vary": "*"}, "private, max-age=5, immutable"),
+        ("public, immutable", {"Vary": "*"}, "no-store"),
+        *((PUBLIC, {"Vary": it}, "no-store") for it in ("Cookie", "*", "Accept-Encoding, A")),
+        (PUBLIC, {"Vary": ["Accept-Encoding", "Origin"]}, "no-store"),
+        *((PUBLIC, {"status": it}, PUBLIC) for it in (201, 203, 206, 301)),
+        *((PUBLIC, {"status": it}, "no-store") for it in (400, 404, 410, 451, 500, 503)),
+        (None, {}, "no-store"),
     ],
 )
-def test_any_other_response_is_not_stored(headers: list[tuple[str, str]]) -> None:
-    page = Counted(says(*headers))
+def test_any_other_response_is_not_stored(said: str, more: dict[str, Any], sent: str) -> None:
+    page = Page(says(said, **more))
 
     responses = [page.client.get("/page") for _ in range(2)]
 
     assert page.count == 2
     for response in responses:
-        assert response.status_code == 200
-        assert len(response.headers.getlist("Age")) <= 1
-        if not {"Set-Cookie", "Vary"}.isdisjoint(dict(headers)):
-            assert response.headers["Cache-Control"] == "no-store"
-
-
-@pytest.mark.parametrize("status", [201, 203, 301, 404, 410, 451, 500, 503])
-def test_only_a_200_is_stored_and_no_error_has_a_lifetime(status: int) -> None:
-    page = Counted(says(("Cache-Control", PUBLIC), status=status))
-
-    responses = [page.client.get("/page") for _ in range(2)]
-
-    assert page.count == 2
-    assert (responses[0].headers["Cache-Control"] == "no-store") == (status >= 400)
+        assert response.status_code == more.get("status", 200)
+        assert response.headers["Cache-Control"] == sent
+        assert response.headers.getlist("Age") == ([more["Age"]] if "Age" in more else [])
 
 
 @pytest.mark.parametrize(
     ("said", "sent"),
     [
-        *((word, word) for word in ("private", "no-store", "no-cache", "private, max-age=5")),
+        *((said, said) for said in ("private", "no-store", "no-cache", "private, max-age=5")),
         *((said, "max-age=5, s-maxage=5") for said in ("max-age=5", "s-maxage=5, max-age=50")),
-        ("public, max-age=500", "max-age=60, s-maxage=60"),
-        (None, "max-age=60, s-maxage=60"),
+        *((said, "max-age=60, s-maxage=60") for said in ("public, max-age=500", None)),
     ],
 )
 def test_the_stricter_of_view_and_decorator_wins(said: str | None, sent: str) -> None:
-    view = says(("Cache-Control", said)) if said else says()
-    page = Counted(cache_publicly(seconds=60)(view))
+    page = Page(cache_publicly(seconds=60)(says(said)))
 
     assert page.client.get("/page").headers["Cache-Control"] == sent
 
 
-@pytest.mark.parametrize("etag", [True, False])
-def test_a_file_that_a_view_sends_is_public_if_it_says_so(*, etag: bool) -> None:
-    view = cache_publicly(seconds=60)(lambda: send_file(__file__, "image/png", etag=etag))
-    page = Counted(view)
+@pytest.mark.parametrize(
+    ("options", "seconds"), [({}, 60), ({"etag": False}, 60), ({"max_age": 5}, 5)]
+)
+def test_a_file_that_a_view_sends_is_public(options: dict[str, Any], seconds: int) -> None:
+    page = Page(cache_publicly(seconds=60)(lambda: send_file(__file__, **options)))
 
-    assert page.client.get("/page").headers["Cache-Control"] == "max-age=60, s-maxage=60"
-
-
-def test_without_a_word_nothing_is_storable(client: FlaskClient) -> None:
-    response = client.get("/private", headers={"Accept-Encoding": "gzip"})
-
-    assert response.headers["Cache-Control"] == "no-store"
-    assert "ETag" not in response.headers
-    assert "Content-Encoding" not in response.headers
+    sent = page.client.get("/page").headers["Cache-Control"]
+    assert sent == f"max-age={seconds}, s-maxage={seconds}"
 
 
-def test_a_page_that_reads_or_writes_the_session_is_not_storable() -> None:
-    def greet() -> str:
-        return f"Hello {session.get('name')}"
-
-    page = Counted(cache_publicly(seconds=60)(greet))
+def test_a_page_that_reads_the_session_is_not_storable() -> None:
+    page = Page(cache_publicly(seconds=60)(lambda: f"Hello {session.get('name')}"))
     visitor = page.app.test_client()
     visitor.get("/session")
 
-    assert visitor.get("/page").text == "Hello Bo"
-    response = page.client.get("/page")
+    responses = [visitor.get("/page"), page.client.get("/page")]
 
-    assert response.text == "Hello None"
-    assert response.headers["Cache-Control"] == "no-store"
-
-
-def test_a_stale_response_is_rendered_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = Counted(says(("Cache-Control", PUBLIC)))
-
-    def age(now: float) -> str | None:
-        for module in (cache, serving.representation):
-            monkeypatch.setattr(module, "monotonic", lambda: now)
-        return page.client.get("/page").headers.get("Age")
-
-    assert [age(now) for now in (0.0, 59.9, 60.0, 119.0, 121.0)] == [None, "59", None, "59", None]
+    assert [response.text for response in responses] == ["Hello Bo", "Hello None"]
+    assert [response.headers["Cache-Control"] for response in responses] == ["no-store"] * 2
 
 
-def test_several_requests_renew_a_stale_response_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_requests_renew_a_stale_response_once(clock: Callable[[float], None]) -> None:
     together = Barrier(4)
-
-    def slow() -> Response:
-        time.sleep(0.2)
-        return Response("a", headers={"Cache-Control": PUBLIC})
-
-    page = Counted(slow)
+    page = Page(lambda: time.sleep(0.1) or says(PUBLIC)())  # type: ignore[func-returns-value]
     page.client.get("/page")
-    monkeypatch.setattr(cache, "monotonic", lambda: 10.0**9)
-    monkeypatch.setattr(serving.representation, "monotonic", lambda: 10.0**9)
-
-    texts = []
+    clock(10.0**9)
+    sizes = []
 
     def visit() -> None:
         together.wait()
-        texts.append(page.app.test_client(use_cookies=False).get("/page").text)
+        sizes.append(len(page.app.test_client(use_cookies=False).get("/page").data))
 
     threads = [Thread(target=visit) for _ in range(4)]
     for thread in threads:
@@ -180,8 +171,21 @@ def test_several_requests_renew_a_stale_response_once(monkeypatch: pytest.Monkey
     for thread in threads:
         thread.join()
 
-    assert texts == ["a"] * 4
+    assert sizes == [50] * 4
     assert page.count == 2
+
+
+def test_a_page_that_fails_when_it_is_renewed_is_no_longer_stored(
+    clock: Callable[[float], None],
+) -> None:
+    page = Page(says(PUBLIC))
+    page.client.get("/page")
+    clock(10.0**9)
+    page.view = says(PUBLIC, status=500)
+
+    assert page.client.get("/page").status_code == 500
+    clock(0)
+    assert page.client.get("/page").status_code == 500
 
 
 @pytest.mark.parametrize(
@@ -196,60 +200,30 @@ def test_several_requests_renew_a_stale_response_once(monkeypatch: pytest.Monkey
         {"method": "POST"},
         {"headers": {"Cookie": "a=b"}},
         {"headers": {"Authorization": "Basic eA=="}},
+        {"headers": {"X-Forwarded-Host": "other.test"}},
         {"headers": {"X-Forwarded-Prefix": "/below"}},
     ],
 )
 def test_a_request_that_differs_is_not_answered_from_the_store(different: dict[str, Any]) -> None:
-    def echo() -> str:
-        return f"{request.method} {request.url} {request.headers}"
+    page = Page(says(PUBLIC))
+    page.client.get("/page")
 
-    app = make_app()
-    app.add_url_rule("/page", "page", cache_publicly(seconds=60)(echo), methods=["GET", "POST"])
-    client = app.test_client(use_cookies=False)
-    client.get("/page")
-
-    response = client.open(**{"path": "/page", **different})
+    response = page.client.open(**{"path": "/page", **different})
 
     assert "Age" not in response.headers
+    assert is_stored(page.client) == (different.get("method") != "POST")
 
 
-def test_credentials_leave_nothing_in_the_store() -> None:
-    for header in ("Cookie", "Authorization"):
-        page = Counted(says(("Cache-Control", PUBLIC)))
-        page.client.get("/page", headers={header: "secret"})
-
-        assert "Age" not in page.client.get("/page").headers
-
-
-def test_what_is_immutable_is_stored_whatever_the_credentials() -> None:
-    page = Counted(says(("Cache-Control", f"{PUBLIC}, immutable")))
-
-    for header in ("Cookie", "Authorization"):
-        page.client.get("/page", headers={header: "secret"})
-
-    assert page.count == 1
-
-
-@pytest.mark.parametrize("above", [True, False])
-@pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Forwarded-Prefix", "X-Script-Name"])
-def test_middleware_that_changes_urls_changes_nothing_for_others(
-    header: str, *, above: bool
+@pytest.mark.parametrize("header", ["Cookie", "Authorization"])
+@pytest.mark.parametrize(("value", "stored"), [(PUBLIC, False), (f"{PUBLIC}, immutable", True)])
+def test_only_what_is_immutable_is_stored_whatever_the_credentials(
+    header: str, value: str, *, stored: bool
 ) -> None:
-    def wrap(app: Flask) -> None:
-        app.wsgi_app = prefixed(ProxyFix(app.wsgi_app, x_host=1, x_prefix=1))  # type: ignore[assignment,method-assign]
+    page = Page(says(value))
+    page.client.get("/page", headers={header: "secret"})
 
-    app = Flask("specimen")
-    if above:
-        wrap(app)
-    serving.init_app(app)
-    if not above:
-        wrap(app)
-    app.add_url_rule("/page", "page", cache_publicly(seconds=60)(lambda: request.url))
-    client = app.test_client()
-
-    client.get("/page", headers={header: "/evil"})
-
-    assert client.get("/page").text == "http://localhost/page"
+    assert is_stored(page.client, headers={header: "secret"}) == stored
+    assert is_stored(page.client) == stored
 
 
 def prefixed(app: WSGIApplication) -> WSGIApplication:
@@ -262,25 +236,50 @@ def prefixed(app: WSGIApplication) -> WSGIApplication:
     return call
 
 
-def test_a_write_to_a_url_forgets_what_is_stored_of_it() -> None:
-    page = Counted(says(("Cache-Control", PUBLIC)))
-    page.app.add_url_rule("/edit", "edit", lambda: redirect("/page", 303), methods=["POST"])
-    page.app.add_url_rule("/bad", "bad", lambda: ("", 400), methods=["POST"])
+@pytest.mark.parametrize("above", [True, False])
+@pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Forwarded-Prefix", "X-Script-Name"])
+def test_middleware_that_changes_urls_changes_nothing_for_others(
+    header: str, *, above: bool
+) -> None:
+    def wrap(app: Flask) -> None:
+        app.wsgi_app = prefixed(ProxyFix(app.wsgi_app, x_host=1, x_prefix=1))  # type: ignore[assignment,method-assign]
 
-    page.client.get("/")  # which stays
-    counts = []
-    for url in ("/page?a", "/edit", "/bad"):
-        for target in ("/page?a", "/page"):
-            page.client.get(target)
-        before = page.count
-        page.client.post(url)
-        before += url == "/page?a"  # which renders it as well
-        page.client.get("/page?a")
-        page.client.get("/page")
-        counts.append(page.count - before)
+    app = Flask("specimen")
+    for step in (wrap, serving.init_app) if above else (serving.init_app, wrap):
+        step(app)
+    app.add_url_rule("/page", "page", cache_publicly(seconds=60)(lambda: request.url))
+    client = app.test_client()
 
-    assert counts == [2, 2, 0]
-    assert "Age" in page.client.get("/").headers
+    client.get("/page", headers={header: "/evil"})
+
+    assert client.get("/page").text == "http://localhost/page"
+
+
+@pytest.mark.parametrize("root", ["", "/below"])
+@pytest.mark.parametrize(
+    ("method", "url", "evicts"),
+    [
+        ("POST", "/é?c", True),
+        ("POST", "/edit", True),
+        ("POST", "/bad", False),
+        ("OPTIONS", "/é", False),
+        ("GET", "/é?c", False),
+    ],
+)
+def test_a_write_evicts_its_url_and_that_of_its_redirect(
+    method: str, url: str, root: str, *, evicts: bool
+) -> None:
+    page = Page(says(PUBLIC), url="/é")
+    page.app.add_url_rule("/edit", "edit", lambda: redirect(url_for("page"), 303), methods=METHODS)
+    page.app.add_url_rule("/bad", "bad", lambda: ("", 400), methods=METHODS)
+    base_url = f"http://localhost{root}"
+    for stored in ("/é?a", "/é", "/"):
+        page.client.get(stored, base_url)
+
+    page.client.open(url, base_url, method=method)
+
+    after = [is_stored(page.client, it, base_url=base_url) for it in ("/é?a", "/é", "/")]
+    assert after == [not evicts, not evicts, True]
 
 
 def test_in_debug_mode_nothing_is_storable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,52 +287,50 @@ def test_in_debug_mode_nothing_is_storable(monkeypatch: pytest.MonkeyPatch) -> N
     client = make_app().test_client()
 
     for _ in range(2):
-        response = client.get("/")
-
-        assert response.headers["Cache-Control"] == "no-store"
-        assert "Age" not in response.headers
+        assert client.get("/").headers["Cache-Control"] == "no-store"
 
 
-def test_the_oldest_are_evicted_when_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "MAX_ENTRIES", 3)
-    page = Counted(says(("Cache-Control", PUBLIC)))
+@pytest.mark.parametrize(("entries", "size"), [(700, 100), (15, 900_000)])
+def test_the_oldest_are_evicted_when_there_is_no_room(entries: int, size: int) -> None:
+    page = Page(says(PUBLIC, bytes(size), content_type="image/png"))
+    urls = [f"/page?{number}" for number in range(entries)]
 
-    for query in "abcd":
-        page.client.get(f"/page?{query}")
+    for url in urls:
+        page.client.get(url)
 
-    assert ["Age" in page.client.get(f"/page?{query}").headers for query in "dcba"] == [
-        *(True, True, True),
-        False,
-    ]
-
-
-def test_the_store_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "MAX_BYTES", 20_000)
-    page = Counted(lambda: Response("a" * 10_000, headers={"Cache-Control": PUBLIC}))
-
-    for query in "ab":
-        page.client.get(f"/page?{query}")
-
-    assert "Age" not in page.client.get("/page?a").headers
-    assert "Age" not in page.client.get(f"/page?{'x' * 3000}").headers
-    assert "Age" not in page.client.get(f"/page?{'x' * 3000}").headers
+    stored = [is_stored(page.client, url) for url in reversed(urls)]
+    assert stored == sorted(stored, reverse=True)
+    assert entries / 2 < sum(stored) < entries
 
 
 @pytest.mark.parametrize(
-    ("length", "stored"), [("8", True), ("9", False), ("7", False), ("2000000", False), ("", False)]
+    ("url", "size", "stored"),
+    [
+        (f"/page?{'x' * 1800}", 10, True),
+        (f"/page?{'x' * 2000}", 10, False),
+        ("/page", 1_000_000, True),
+        ("/page", 1_000_001, False),
+    ],
 )
-def test_a_body_in_parts_is_stored_if_it_is_whole(length: str, *, stored: bool) -> None:
+def test_no_entry_takes_much_of_the_room(url: str, size: int, *, stored: bool) -> None:
+    page = Page(says(PUBLIC, bytes(size), content_type="image/png"))
+    page.client.get(url)
+
+    assert is_stored(page.client, url) == stored
+
+
+@pytest.mark.parametrize(("length", "stored"), [(8, True), (9, False), (7, False), (None, False)])
+def test_a_body_in_parts_is_stored_if_it_is_whole(length: int | None, *, stored: bool) -> None:
     closed = []
 
     def view() -> Response:
-        headers = {"Cache-Control": PUBLIC, "Content-Length": length}
-        response = Response(
-            iter([b"in ", b"parts"]), headers=headers if length else dict([*headers.items()][:1])
-        )
+        response = says(PUBLIC, iter([b"in ", b"parts"]))()
+        if length:
+            response.content_length = length
         response.call_on_close(lambda: closed.append(True))
         return response
 
-    page = Counted(view)
+    page = Page(view)
 
     assert [page.client.get("/page").data for _ in range(2)] == [b"in parts"] * 2
     assert (page.count == 1) == stored
@@ -350,6 +347,6 @@ def test_middleware_may_start_a_response_when_its_body_is_read() -> None:
     app = Flask("specimen")
     app.wsgi_app = late(app.wsgi_app)  # type: ignore[method-assign]
     serving.init_app(app)
-    app.add_url_rule("/page", "page", says(("Cache-Control", PUBLIC)))
+    page = Page(says(PUBLIC), app)
 
-    assert [app.test_client().get("/page").text for _ in range(2)] == ["a" * 50] * 2
+    assert [page.client.get("/page").text for _ in range(2)] == ["a" * 50] * 2
