@@ -103,7 +103,7 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client(use_cookies=False)
 
 
-def url_of(app: Flask, filename: str, endpoint: str = "static") -> str:
+def url_of(app: Flask, filename: str | None, endpoint: str = "static") -> str:
     """Return the versioned URL of a static file."""
     with app.test_request_context():
         return url_for(endpoint, filename=filename)
