@@ -67,7 +67,8 @@ class Gate:
         """Return the response to a request that does not reach the site."""
         if environ["PATH_INFO"] == "/up":
             return plain_text(HTTPStatus.OK, "up")
-        host = environ.get("HTTP_HOST") or get_host(environ)
+        # A host has no case (RFC 3986, 3.2.2), but Flask compares it with TRUSTED_HOSTS as it is.
+        environ["HTTP_HOST"] = host = (environ.get("HTTP_HOST") or get_host(environ)).lower()
         if len(host) > MAX_HOST or not self.is_served(host):
             text = "This site has another host name. Check the address in your browser."
             return plain_text(HTTPStatus.BAD_REQUEST, text)
