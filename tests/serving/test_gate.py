@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 
 from tests.serving.conftest import make_app
 
+TRUSTED = "a.test, .B.test"
 NO_HOSTS = ["a_b.test", "a:", "a b", "a/b", "a..b", ".a", ".", "", "a@b", "[::1", "é"]
 NO_HOSTS += ["x" * 64, "x." * 200, "a\\b", "a?b", "a:80:80", "%61"]
 
@@ -23,9 +24,14 @@ def status_of(response: TestResponse) -> int:
     return response.status_code
 
 
-@pytest.mark.parametrize("host", NO_HOSTS)
-@pytest.mark.parametrize("trusted", [None, ["a.test"]])
-def test_an_invalid_host_is_rejected(host: str, trusted: list[str] | None) -> None:
+@pytest.mark.parametrize(
+    ("trusted", "host"),
+    [
+        *((None, host) for host in NO_HOSTS),
+        *((TRUSTED, host) for host in (*NO_HOSTS, "evil.test", "a.test.evil.test", "x.a.test")),
+    ],
+)
+def test_an_invalid_or_untrusted_host_is_rejected(trusted: str | None, host: str) -> None:
     client = make_app(HTTPS_ONLY=True, TRUSTED_HOSTS=trusted).test_client()
 
     for proto in ("http", "https"):
@@ -36,21 +42,18 @@ def test_an_invalid_host_is_rejected(host: str, trusted: list[str] | None) -> No
 
 
 @pytest.mark.parametrize(
-    "host", ["a.test", "A.test:8000", "a.test.", "127.0.0.1", "[::1]:8000", None]
+    ("trusted", "host"),
+    [
+        *((None, host) for host in ("a.test", "a.test.", "127.0.0.1", "[::1]:8000", None)),
+        *((TRUSTED, host) for host in ("A.test", "a.test:81", "b.test", "c.b.test")),
+    ],
 )
-def test_any_other_host_is_served(client: FlaskClient, host: str | None) -> None:
+def test_any_other_host_is_served(trusted: str | None, host: str | None) -> None:
+    client = make_app(TRUSTED_HOSTS=trusted).test_client()
+
     response = client.get("/address", environ_overrides={"HTTP_HOST": host})
 
     assert response.text.endswith(f" http://{host or 'localhost'}/address".lower())
-
-
-def test_only_a_trusted_host_is_served() -> None:
-    client = make_app(TRUSTED_HOSTS="a.test, .B.test").test_client()
-    hosts = ["A.test", "a.test:81", "b.test", "c.b.test", "evil.test", "a.test.evil.test"]
-
-    statuses = [client.get("/", headers={"Host": host}).status_code for host in hosts]
-
-    assert statuses == [200, 200, 200, 200, 400, 400]
 
 
 HOSTS = ["https://a.test", "*", "", ".", "a,,b", "a/", "my_site.test", [], [1], 1]

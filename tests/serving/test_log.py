@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -102,10 +103,29 @@ def test_an_event_in_a_request_has_its_id(capsys: pytest.CaptureFixture[str]) ->
     assert traceback[-1] == "    ValueError: hello"
 
 
+@pytest.mark.parametrize(
+    ("sent", "is_accepted"),
+    [
+        *((sent, True) for sent in (REQUEST_ID, "a" * 20, "a" * 200, "_-" * 10)),
+        *((sent, False) for sent in ("", "a" * 19, "a" * 201, "a b" * 10, "é" * 20, "a=" * 10)),
+    ],
+)
+def test_a_request_has_the_routers_id_or_a_new_one(sent: str, *, is_accepted: bool) -> None:
+    client = new_app().test_client()
+
+    page, other = (client.get("/nothing", headers={"X-Request-ID": sent}).text for _ in range(2))
+
+    request_id = page.rpartition(">")[2]
+    assert (request_id == sent) == (page == other) == is_accepted
+    assert is_accepted or re.fullmatch("[0-9a-f]{32}", request_id)
+
+
 def test_a_stack_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     new_app().logger.info("here", stack_info=True)
 
-    assert "\n    Stack (most recent call last):\n" in capsys.readouterr().out
+    event, heading, *_ = capsys.readouterr().out.splitlines()
+    assert event == 'level=info message="here"'
+    assert heading == "    Stack (most recent call last):"
 
 
 def test_off_heroku_a_line_has_its_time(
@@ -115,7 +135,8 @@ def test_off_heroku_a_line_has_its_time(
 
     new_app().logger.info("now")
 
-    assert capsys.readouterr().out.startswith("time=20")
+    line = capsys.readouterr().out
+    assert re.match(r"time=20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 level=info ", line)
 
 
 def test_a_client_can_forge_no_line(capsys: pytest.CaptureFixture[str]) -> None:
