@@ -107,16 +107,9 @@ def test_a_spoofed_header_has_no_effect(dyno: Server, spoofed: dict[str, str]) -
 @pytest.mark.parametrize(
     "target",
     [
-        *(
-            "/",
-            "/no/page?a=b",
-            "//evil.test",
-            "/a%0d%0ab",
-            "/a%2523b",
-            "/a%25zz",
-            "/%C3%A9?%2f+%20",
-        ),
-        *("/a/../b;c", "/?", "/\\evil.test", "/@evil.test"),
+        *("/", "/?", "/no/page?a=b", "/a/../b;c", "/%C3%A9?%2f+%20", "/a%0d%0ab"),
+        *("/a%2523b", "/a%25zz", "//evil.test", "/\\evil.test", "/@evil.test"),
+        "http://evil.test/a?b",
     ],
 )
 def test_plain_http_in_front_of_the_router_is_redirected_to_the_same_url(
@@ -125,16 +118,10 @@ def test_plain_http_in_front_of_the_router_is_redirected_to_the_same_url(
     plain = dyno.get(target, "POST", {"Host": "site.test", "X-Forwarded-Proto": "http"})
 
     assert plain.status == 308
-    assert plain.header("Location") == f"https://site.test{target}"
+    path = target.removeprefix("http://evil.test")
+    assert plain.header("Location") == f"https://site.test{path}"
     assert plain.header("Strict-Transport-Security") is None
     assert dyno.get(headers=HTTPS).header("Strict-Transport-Security")
-
-
-def test_an_absolute_target_is_redirected_to_its_path(dyno: Server) -> None:
-    proto = "X-Forwarded-Proto: http\r\nConnection: close"
-    request = f"GET http://evil.test/a?b HTTP/1.1\r\nHost: site.test\r\n{proto}\r\n\r\n"
-
-    assert b"\r\nLocation: https://site.test/a?b\r\n" in exchange(dyno, request)
 
 
 def logged(server: Server, text: str) -> list[dict[str, str]]:
@@ -214,14 +201,12 @@ def test_a_rejected_host_is_logged_with_an_id(dyno: Server) -> None:
     assert len(fields["request_id"]) >= 20
 
 
-@pytest.mark.parametrize("setting", ["127.0.0.1", "127.0.0.0/8", "*", None, "192.0.2.1"])
-def test_a_proxy_on_ipv4_is_trusted_as_it_is_written(setting: str | None) -> None:
-    env = {"FORWARDED_ALLOW_IPS": setting} if setting else {}
+@pytest.mark.parametrize(
+    ("setting", "seen"),
+    [("127.0.0.1", "192.0.2.7 https://a.test/"), ("192.0.2.1", "127.0.0.1 http://a.test/")],
+)
+def test_a_proxy_on_ipv4_is_trusted_as_it_is_written(setting: str, seen: str) -> None:
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7", "Host": "a.test"}
-    with procfile(app=SPECIMEN, **env) as server:
-        trusted = server.get("/address", headers=headers).text
 
-    untrusted = setting == "192.0.2.1"
-    assert (
-        trusted == ("127.0.0.1 http://" if untrusted else "192.0.2.7 https://") + "a.test/address"
-    )
+    with procfile(app=SPECIMEN, FORWARDED_ALLOW_IPS=setting) as server:
+        assert server.get("/address", headers=headers).text == f"{seen}address"

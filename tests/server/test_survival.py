@@ -134,7 +134,7 @@ def test_a_client_that_sends_many_requests_at_once_lets_others_in() -> None:
 
 
 def test_a_request_that_blocks_its_worker_is_named() -> None:
-    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--timeout 2"}
+    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--timeout 2 --graceful-timeout 1"}
     with procfile(app=SPECIMEN, **env) as server, server.connect(GET.format("/spin") + "\r\n"):
         until(lambda: "level=critical" in server.output, 60)
 

@@ -68,8 +68,9 @@ def make_app(static: Path | None = None, **config: Any) -> Flask:  # noqa: C901 
 
     @app.get("/stream")
     def stream() -> Iterator[str]:
-        yield "first\n"
-        time.sleep(60)
+        while True:  # until its client is gone
+            yield "line\n"
+            time.sleep(0.2)
 
     @app.get("/large")
     def large() -> bytes:
