@@ -46,6 +46,13 @@ def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute() 
         assert response.headers["Cache-Control"] == "max-age=60, s-maxage=60"
 
 
+def test_the_canonical_url_of_any_page_is_encoded() -> None:
+    page = Document(create_app().test_client().get("/%C3%A9%20%2523").text)
+
+    canonical = page.attributes("link[@rel='canonical']", "href")
+    assert canonical == ["http://localhost/%C3%A9%20%2523"]
+
+
 def test_startproject_is_a_command() -> None:
     result = create_app().test_cli_runner().invoke(args=["startproject", "--help"])
 
