@@ -202,11 +202,18 @@ def test_a_rejected_host_is_logged_with_an_id(dyno: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "seen"),
-    [("127.0.0.1", "192.0.2.7 https://a.test/"), ("192.0.2.1", "127.0.0.1 http://a.test/")],
+    ("setting", "address", "scheme"),
+    [("127.0.0.1", "192.0.2.7", "https"), ("192.0.2.1", "127.0.0.1", "http")],
 )
-def test_a_proxy_on_ipv4_is_trusted_as_it_is_written(setting: str, seen: str) -> None:
+def test_a_proxy_on_ipv4_is_trusted_as_it_is_written(
+    setting: str, address: str, scheme: str
+) -> None:
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7", "Host": "a.test"}
+    env = {**HEROKU, "FORWARDED_ALLOW_IPS": setting, "LOG_ADDRESSES": "1"}
 
-    with procfile(app=SPECIMEN, FORWARDED_ALLOW_IPS=setting) as server:
-        assert server.get("/address", headers=headers).text == f"{seen}address"
+    with procfile(app=SPECIMEN, **env) as server:
+        page = server.get("/address", headers=headers)
+
+        assert page.text == f"{address} {scheme}://a.test/address"
+        (fields,) = logged(server, "/address")
+        assert fields["address"] == address

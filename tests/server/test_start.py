@@ -29,11 +29,13 @@ def copy(tmp_path: Path) -> Path:
         f"{PROCFILE_COMMAND} --bind 127.0.0.1:{{port}}",
     ],
 )
-def test_every_documented_command_serves_the_site(command: str) -> None:
+def test_every_documented_command_serves_the_site(tmp_path: Path, command: str) -> None:
     port = free_port()
+    home = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
 
-    with Server(command.format(port=port), port) as server:
+    with Server(command.format(port=port), port, **home) as server:
         assert server.get().status < 400
+        assert list(tmp_path.iterdir()) == []  # such as a socket of gunicorn's
 
 
 def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
@@ -59,12 +61,15 @@ def test_in_debug_mode_a_change_is_served_after_a_reload(copy: Path) -> None:
         until(reloaded, 10)
 
 
-@pytest.mark.parametrize("command", ["gunicorn", "flask run", "flask run --debug"])
+COMMANDS = ("gunicorn", "flask run", "flask run --debug")
+
+
 @pytest.mark.parametrize(
-    ("variable", "value", "advice"),
+    ("command", "variable", "value", "advice"),
     [
-        ("FLASK_HTTPS_ONLY", "False", "1 or 0"),
-        ("FLASK_TRUSTED_HOSTS", "https://a.test", "host names"),
+        *((command, "FLASK_HTTPS_ONLY", "False", "1 or 0") for command in COMMANDS),
+        *((command, "FLASK_TRUSTED_HOSTS", "http://a.test", "host names") for command in COMMANDS),
+        ("gunicorn", "WEB_THREADS", "many", "a number"),
     ],
 )
 def test_an_invalid_setting_ends_the_start_and_is_named(

@@ -154,6 +154,11 @@ def test_a_log_that_cannot_be_written_loses_no_request(tmp_path: Path, broken: s
         until(lambda: "The log cannot be written" in errors.read_text(), 5)
 
 
+def test_gunicorn_logs_its_events_on_standard_output() -> None:
+    with in_shell("{} 2>/dev/null") as server:
+        assert "Booting worker" in server.output
+
+
 def test_an_idle_connection_stays_open(dyno: Server) -> None:
     connection = HTTPConnection("127.0.0.1", dyno.port, timeout=5)
     for pause in (0, 3):  # by default, gunicorn closes it after 2 s
