@@ -88,13 +88,23 @@ def test_with_threads_idle_clients_and_slow_headers_leave_others_their_pages() -
         assert "Using worker: gthread" in server.output
 
 
-def test_the_longest_idle_connections_are_closed_if_connections_run_out() -> None:
+@pytest.mark.parametrize(
+    ("script", "opening", "received"),
+    [
+        ("ulimit -n 300; {}", f"{INDEX}\r\n", b"public "),
+        ("{}", INDEX + f"X: {'x' * 8000}\r\n" * 7, b""),  # 17 MB of headers that do not end
+    ],
+    ids=["connections", "memory"],
+)
+def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
+    script: str, opening: str, received: bytes
+) -> None:
     with ExitStack() as stack:
-        server = stack.enter_context(in_shell("ulimit -n 300; {}"))
-        idle = [stack.enter_context(server.connect(INDEX + "\r\n")) for _ in range(300)]
+        server = stack.enter_context(in_shell(script))
+        waiting = [stack.enter_context(server.connect(opening)) for _ in range(300)]
 
         assert server.get().status == 200
-        assert read_all(idle[0]).endswith(b"public ")  # and then the connection's end
+        assert read_all(waiting[0]).endswith(received)  # and then the connection's end
 
 
 def test_a_soft_limit_of_descriptors_is_raised() -> None:
