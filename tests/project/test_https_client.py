@@ -3,9 +3,7 @@
 import shutil
 import ssl
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.request import urlopen
 
 import pytest
@@ -31,33 +29,31 @@ def specimen():
 """
 
 
-class Hello(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
-
-
-@pytest.fixture
-def tls_server(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The URL of a server on loopback, and the file with its certificate."""
+@pytest.fixture(scope="module")
+def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """The port of a site whose gunicorn itself terminates TLS, and the file with its certificate."""
     openssl = require_program("openssl", "openssl")
-    certificate = tmp_path / "certificate.pem"
+    folder = tmp_path_factory.mktemp("tls")
+    certificate = folder / "certificate.pem"
     run(
         f"{openssl} req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
         f" -addext subjectAltName=DNS:localhost -keyout key.pem -out {certificate}",
-        tmp_path,
+        folder,
     )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, tmp_path / "key.pem")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"https://localhost:{server.server_port}/", str(certificate)
-        server.shutdown()
+    server = procfile(GUNICORN_CMD_ARGS=f"--certfile {certificate} --keyfile {folder}/key.pem")
+    try:
+        until(lambda: "Booting worker" in server.output, 10)
+        yield server.port, certificate
+    finally:
+        server.stop()
+
+
+def test_gunicorn_itself_may_terminate_tls(tls_server: tuple[int, Path]) -> None:
+    tls_port, certificate = tls_server
+    context = ssl.create_default_context(cafile=certificate)
+
+    with urlopen(f"https://localhost:{tls_port}/up", timeout=5, context=context) as response:
+        assert response.headers["Strict-Transport-Security"]
 
 
 @pytest.mark.parametrize(
@@ -65,13 +61,13 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[str, str]]:
     ["gunicorn", "gunicorn --preload", "gunicorn --worker-class gthread", "flask run"],
 )
 def test_a_page_calls_an_https_url(
-    tmp_path: Path, tls_server: tuple[str, str], command: str
+    tmp_path: Path, tls_server: tuple[int, Path], command: str
 ) -> None:
-    url, certificate = tls_server
+    tls_port, certificate = tls_server
     shutil.copytree(PACKAGE, tmp_path / PACKAGE.name)
     with (tmp_path / PACKAGE.name / "__init__.py").open("a") as file:
         file.write(PAGE)
-    env = {"REQUESTS_CA_BUNDLE": certificate, "SSL_CERT_FILE": certificate}
+    env = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(certificate))
     port = free_port()
     server = (
         procfile(tmp_path, GUNICORN_CMD_ARGS=command.removeprefix("gunicorn"), **env)
@@ -80,19 +76,5 @@ def test_a_page_calls_an_https_url(
     )
 
     with server:
-        assert server.get(f"/specimen?url={url}").text == "hellohello"
+        assert server.get(f"/specimen?url=https://localhost:{tls_port}/up").text == "up\nup\n"
     assert "MonkeyPatchWarning" not in server.output
-
-
-def test_gunicorn_itself_may_terminate_tls(tmp_path: Path, tls_server: tuple[str, str]) -> None:
-    _, certificate = tls_server
-    options = f"--certfile {certificate} --keyfile {tmp_path}/key.pem"
-    server = procfile(GUNICORN_CMD_ARGS=options)
-    context = ssl.create_default_context(cafile=certificate)
-
-    try:
-        until(lambda: "Booting worker" in server.output, 10)
-        with urlopen(f"https://localhost:{server.port}/up", timeout=5, context=context) as response:
-            assert response.headers["Strict-Transport-Security"]
-    finally:
-        server.stop()

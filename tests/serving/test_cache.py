@@ -7,7 +7,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import pytest
-from flask import Flask, Response, request, send_file, session, url_for
+from flask import Flask, Response, request, send_file, url_for
 from flask.testing import FlaskClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -144,17 +144,6 @@ def test_a_file_that_a_view_sends_is_public(options: dict[str, Any], seconds: in
 
     sent = page.client.get("/page").headers["Cache-Control"]
     assert sent == f"max-age={seconds}, s-maxage={seconds}"
-
-
-def test_a_page_that_reads_the_session_is_not_storable() -> None:
-    page = Page(cache_publicly(seconds=60)(lambda: f"Hello {session.get('name')}"))
-    visitor = page.app.test_client()
-    visitor.get("/session")
-
-    responses = [visitor.get("/page"), page.client.get("/page")]
-
-    assert [response.text for response in responses] == ["Hello Bo", "Hello None"]
-    assert [response.headers["Cache-Control"] for response in responses] == ["no-store"] * 2
 
 
 def test_several_requests_renew_a_stale_response_once(clock: Callable[[float], None]) -> None:

@@ -70,7 +70,7 @@ def ask(app: Flask, url: str, encoding: str = "identity", **headers: str) -> Tes
 )
 def test_gzip_is_used_if_it_is_accepted(app: Flask, accept: str, encoding: str | None) -> None:
     for _ in range(2):  # the second time, from the store
-        response = ask(app, "/", accept)
+        response = ask(app, "/", accept, Range="bytes=0-3")  # of what can be compressed, the whole
 
         body = gzip.decompress(response.data) if encoding else response.data
         assert response.headers.get("Content-Encoding") == encoding
@@ -283,13 +283,6 @@ def test_a_file_is_sent_by_the_wrapper_of_any_server(client: FlaskClient) -> Non
     environ = {"wsgi.file_wrapper": Buffer}
 
     assert client.get("/static/picture.png", environ_overrides=environ).data
-
-
-def test_a_range_of_what_is_compressed_is_the_whole(app: Flask) -> None:
-    response = ask(app, "/", "gzip", Range="bytes=0-3")
-
-    assert response.status_code == 200
-    assert gzip.decompress(response.data) == b"public " * 100
 
 
 def test_a_view_of_private_files_has_flasks_own_conditions(app: Flask, tmp_path: Path) -> None:
