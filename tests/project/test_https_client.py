@@ -31,7 +31,7 @@ def specimen():
 
 @pytest.fixture(scope="module")
 def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """The port of a site whose gunicorn itself terminates TLS, and the file with its certificate."""
+    """The port of a gunicorn that itself terminates TLS, and the file of its certificate."""
     openssl = require_program("openssl", "openssl")
     folder = tmp_path_factory.mktemp("tls")
     certificate = folder / "certificate.pem"

@@ -78,9 +78,10 @@ def test_a_hundred_clients_that_do_not_end_leave_others_their_pages(
         assert [dyno.get(headers=HTTPS).status for _ in range(20)] == [200] * 20
 
 
-def test_with_threads_idle_clients_and_slow_headers_leave_others_their_pages() -> None:
+def test_with_threads_idle_clients_and_a_stream_leave_others_their_pages() -> None:
     with ExitStack() as stack:
-        server = stack.enter_context(procfile(app=SPECIMEN, WEB_THREADS="20"))
+        server = stack.enter_context(procfile(app=SPECIMEN, WEB_THREADS="20", WEB_CONCURRENCY="1"))
+        stack.enter_context(server.connect(OPENINGS["streaming"]))
         for _ in range(100):
             stack.enter_context(server.connect(OPENINGS["idle"]))
 
