@@ -37,6 +37,8 @@ GOALS = {
 FOLDER = ROOT / ".benchmark"
 NEW = ("-s", str(FOLDER / "new_names.lua"))
 PEERS = """
+from runpy import run_path
+
 from flask import Flask, render_template, request
 from flask_compress import Compress
 from flask_talisman import Talisman
@@ -51,7 +53,7 @@ bare = Flask("bare")
 bare.add_url_rule("/user/<name>", "user", lambda name: f"hello {name}")
 
 extensions = Flask("extensions", root_path="{PACKAGE}")
-extensions.jinja_env.globals["picture"] = lambda name: ""
+extensions.jinja_env.globals["picture"] = run_path("{PACKAGE}/picture.py")["picture"]
 Talisman(extensions, force_https=False)
 Compress(extensions)
 extensions.add_url_rule("/", "pages.index")
@@ -97,7 +99,7 @@ def install() -> Path:
 
 
 def peer(python: Path, name: str) -> Server:
-    """Start a peer; `extensions` renders the site's own templates, but for the picture."""
+    """Start a peer; `extensions` renders the site's own templates."""
     port = free_port()
     command = f"gunicorn --bind 127.0.0.1:{port} --worker-class gevent --keep-alive 95"
     command += f" --access-logfile - peers:{name}"
