@@ -72,7 +72,7 @@ def test_a_site_adds_sources_to_the_policy() -> None:
 
 def test_a_view_replaces_a_security_header_with_its_own(app: Flask) -> None:
     own = {
-        "content-security-policy": "default-src https://elsewhere.test",
+        "Content-Security-Policy": "default-src https://elsewhere.test",
         "strict-transport-security": "max-age=1",
     }
     app.add_url_rule("/open", "open", lambda: ("", own))
