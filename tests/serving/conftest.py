@@ -25,7 +25,7 @@ class Client(FlaskClient):
 
 def make_app(static: Path | None = None, **config: Any) -> Flask:  # noqa: C901  # its views
     """Return an application with pages that are public, private, slow, large or failing."""
-    app = Flask("specimen", static_folder=static and str(static), static_url_path="/static")
+    app = Flask("specimen.app", static_folder=static and str(static), static_url_path="/static")
     app.test_client_class = Client
     app.config.from_mapping({"HTTPS_ONLY": True} if "DYNO" in os.environ else {})
     app.config.from_mapping({"SECRET_KEY": "secret", **config})

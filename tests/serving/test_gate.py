@@ -184,13 +184,14 @@ def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(
         setattr(app, mode, False)
     caplog.clear()
 
-    response = app.test_client().get("/private", headers={"X-Request-ID": "id-" * 10})
+    response = app.test_client().get("/private")
 
     assert status_of(response) == 500
     assert "secret" not in response.text
-    for text in (response.text, caplog.text):
-        assert "id-" * 10 in text
     assert "a secret" in caplog.text
+    request_id = response.text.split()[-1]
+    assert len(request_id) >= 20
+    assert request_id in caplog.text
 
 
 def test_the_end_of_a_websocket_reaches_the_server(app: Flask) -> None:

@@ -17,6 +17,7 @@ from tests.serving.conftest import make_app
 REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 OWN = {
     "version": 1,
+    "disable_existing_loggers": False,
     "formatters": {"own": {"format": "own %(message)s"}},
     "handlers": {
         "own": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "own"}
@@ -40,7 +41,7 @@ def forget_all() -> None:
     """Have logging as it is in a new process."""
     logging.captureWarnings(capture=False)
     logging.root.handlers.clear()  # pytest's
-    logging.root.manager.loggerDict.pop("specimen", None)
+    logging.root.manager.loggerDict.pop("specimen.app", None)
 
 
 def new_app() -> Flask:
@@ -87,6 +88,8 @@ def test_a_sites_own_configuration_wins(
         logging.config.dictConfig(OWN)
     app = make_app()
     if not before:
+        app.logger.info("early")
+        capsys.readouterr()
         logging.config.dictConfig(OWN)
 
     app.logger.info("once")
@@ -110,14 +113,17 @@ def test_an_event_in_a_request_has_its_id(capsys: pytest.CaptureFixture[str]) ->
         *((sent, False) for sent in ("", "a" * 19, "a" * 201, "a b" * 10, "é" * 20, "a=" * 10)),
     ],
 )
-def test_a_request_has_the_routers_id_or_a_new_one(sent: str, *, is_accepted: bool) -> None:
+def test_a_request_has_the_routers_id_or_a_new_one(
+    capsys: pytest.CaptureFixture[str], sent: str, *, is_accepted: bool
+) -> None:
     client = new_app().test_client()
 
-    page, other = (client.get("/nothing", headers={"X-Request-ID": sent}).text for _ in range(2))
+    page, other = (client.get("/fail?text=a", headers={"X-Request-ID": sent}).text for _ in "ab")
 
     request_id = page.rpartition(">")[2]
     assert (request_id == sent) == (page == other) == is_accepted
     assert is_accepted or re.fullmatch("[0-9a-f]{32}", request_id)
+    assert capsys.readouterr().out.count(request_id) == (4 if is_accepted else 2)
 
 
 def test_a_stack_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
