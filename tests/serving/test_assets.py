@@ -19,36 +19,35 @@ from tests.serving.conftest import make_app, url_of
 BRIEF = "max-age=60, s-maxage=60"
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"
 TYPES = {
-    "application/atom+xml": (".atom",),
-    "application/json": (".json", ".map"),
-    "application/manifest+json": (".webmanifest",),
-    "application/rss+xml": (".rss",),
-    "font/woff2": (".woff2",),
-    "image/avif": (".avif",),
-    "image/webp": (".webp",),
-    "image/x-icon": (".ico",),
-    "text/javascript": (".js", ".mjs"),
+    ".atom": "application/atom+xml",
+    ".avif": "image/avif",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".map": "application/json",
+    ".mjs": "text/javascript",
+    ".rss": "application/rss+xml",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
 }
 
 
-@pytest.fixture(params=["static", "shop.static"])
-def endpoint(request: pytest.FixtureRequest, app: Flask, tmp_path: Path) -> str:
-    """The endpoint of the site's files, or of those of a blueprint that is registered later."""
-    shop = Blueprint("shop", "shop", static_folder=tmp_path, static_url_path="/shop/files")
-    app.register_blueprint(shop)
-    name: str = request.param
-    return name
-
-
+@pytest.mark.parametrize("endpoint", ["static", "shop.static"])
 def test_only_the_current_versioned_url_is_immutable(
     app: Flask, tmp_path: Path, endpoint: str
 ) -> None:
+    folder = tmp_path / "shop"
+    shutil.copytree(tmp_path, folder)
+    shop = Blueprint("shop", "shop", static_folder=folder, static_url_path="/shop/files")
+    app.register_blueprint(shop)
+    file = (tmp_path if endpoint == "static" else folder) / "text.txt"
+
     def policy(url: str) -> str:
         return app.test_client().get(url).headers["Cache-Control"]
 
     outdated = url_of(app, "text.txt", endpoint)
-    (tmp_path / "text.txt").write_text("changed")
-    os.utime(tmp_path / "text.txt", (1, 1))
+    file.write_text("changed")
+    os.utime(file, (1, 1))
     versioned = url_of(app, "text.txt", endpoint)
 
     assert versioned != outdated
@@ -99,19 +98,16 @@ def test_the_url_of_a_missing_file_has_no_version(app: Flask) -> None:
         url_of(app, None)
 
 
-def test_media_types_do_not_depend_on_the_machine() -> None:
-    try:
-        mimetypes.init(files=[])
-        importlib.reload(assets)
-        found = {
-            media_type: tuple(
-                it for it in extensions if mimetypes.guess_type(f"a{it}")[0] == media_type
-            )
-            for media_type, extensions in TYPES.items()
-        }
-    finally:
+def test_media_types_do_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def add_types() -> None:
         mimetypes.init()
         importlib.reload(assets)
+
+    monkeypatch.setattr(mimetypes, "knownfiles", [])
+    add_types()
+    found = {extension: mimetypes.guess_type(f"a{extension}")[0] for extension in TYPES}
+    monkeypatch.undo()
+    add_types()
 
     assert found == TYPES
 
