@@ -22,7 +22,7 @@ FILES_LEFT_OUT = (
     *("tests/project/*", "tests/tools/*", "*/startproject.py", "*/newsite.py", "*/icons.py"),
 )
 LINES_LEFT_OUT = re.compile(
-    r".*(startproject|(newsite|icons)\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
+    r"(?m)^.*(startproject|(newsite|icons)\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
     r"|not in new sites|og:image|twitter:card).*\n"
 )
 SECTIONS_LEFT_OUT = ("Make it yours", "What you get", "Later versions", "Maintain", "Performance")
