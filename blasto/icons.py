@@ -51,14 +51,15 @@ def png(name: str) -> bytes:
         for p, q in pairwise(star + star[:1]):
             arc = [3 * scale * (q - p) / abs(q - p) * 1j ** (turn / 4) for turn in range(-4, 5)]
             shapes.append([q + point for point in arc] + [p - point for point in arc])
-        for edges in [list(pairwise(shape + shape[:1])) for shape in shapes]:
-            for y, row in enumerate(rows):
+        for shape in shapes:
+            edges, ys = list(pairwise(shape + shape[:1])), [point.imag for point in shape]
+            for y in range(int(min(ys)), int(max(ys)) + 1):
                 met = [(p, q) for p, q in edges if (p.imag <= y) != (q.imag <= y)]
                 ends = sorted(
                     round((p + (y - p.imag) / (q - p).imag * (q - p)).real) for p, q in met
                 )
                 for start, end in zip(ends[::2], ends[1::2], strict=True):
-                    row[start:end] = bytes([number]) * (end - start)
+                    rows[y][start:end] = bytes([number]) * (end - start)
     header = struct.pack(">IIBBBBB", SIZE, SIZE, 8, 3, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
     image = b"\x89PNG\r\n\x1a\n"
