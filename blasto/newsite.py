@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from fnmatch import fnmatch
+from functools import cache
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -85,14 +86,19 @@ def write(files: Files, folder: Path) -> Path:
     return folder
 
 
-def git(*arguments: str, cwd: Path = ROOT, **extra: str) -> str:
-    """Run git without the variables that tie it to one repository, as those in its hooks do."""
+@cache
+def local_variables() -> list[str]:
+    """Return the variables that tie git to one repository, as those in its hooks do."""
     command = ["git", "rev-parse", "--local-env-vars"]
-    listed = subprocess.run(command, check=False, capture_output=True)  # noqa: S603
-    local = listed.stdout.decode().split()
-    env = {name: value for name, value in os.environ.items() if name not in local} | extra
+    listed = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    return listed.stdout.split()
+
+
+def git(*arguments: str, cwd: Path | None = None, **extra: str) -> str:
+    """Run git, by default in this checkout, whatever repository the environment names."""
+    env = {k: v for k, v in os.environ.items() if k not in local_variables()} | extra
     command = ["git", *arguments]
-    done = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True)  # noqa: S603
+    done = subprocess.run(command, cwd=cwd or ROOT, env=env, check=False, capture_output=True)  # noqa: S603
     if done.returncode:
         raise click.ClickException(done.stderr.decode(errors="replace").strip())
     return done.stdout.decode(*BYTES)
