@@ -1,13 +1,19 @@
-"""Commands of a shell, run to their end."""
+"""Commands of a shell, and `flask startproject`, run to their end."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from blasto.startproject import startproject as command
+
 from tests.processes import ROOT
 
 BIN = Path(sys.executable).parent
+OF_THE_TESTS = ("FLASK_", "COV", "PYTEST", "PIPENV_", "VIRTUAL_ENV")
 IDENTITY = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -15,21 +21,13 @@ IDENTITY = {
 }
 
 
-def inherited(*left_out: str) -> dict[str, str]:
-    """Return the environment without what sets up Flask or git, and these."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("FLASK_", "GIT_", *left_out))
-    }
-
-
 def run(command: str, cwd: Path = ROOT, **env: str) -> str:
     """Run a command to its end, as in a new shell, and return its output."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(OF_THE_TESTS)}
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=cwd,
-        env=inherited("COV", "PYTEST", "PIPENV_", "VIRTUAL_ENV") | env,
+        env=inherited | IDENTITY | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -39,28 +37,33 @@ def run(command: str, cwd: Path = ROOT, **env: str) -> str:
     return done.stdout
 
 
-def startproject(*arguments: object, cwd: Path = ROOT, before: str = "true") -> tuple[int, str]:
-    """Run `flask startproject` as a shell does; return its exit status and its output."""
-    done = subprocess.run(
-        [
-            "bash",
-            "-c",
-            f'{before}; exec "$0" startproject "$@"',
-            BIN / "flask",
-            *map(str, arguments),
-        ],
-        cwd=cwd,
-        env=inherited() | IDENTITY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout + done.stderr
+def commit(repository: Path, subject: str) -> None:
+    run(f"git add --all && git commit --quiet --message '{subject}'", repository)
 
 
-def make_site(name: str, folder: Path, cwd: Path = ROOT) -> Path:
-    status, output = startproject(name, folder, cwd=cwd)
+def startproject(*arguments: object, root: Path = ROOT, **env: str) -> tuple[int, str]:
+    """Run `flask startproject` with a checkout; return its exit status and its output."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("newsite", "startproject"):
+            patch.setattr(f"blasto.{module}.ROOT", root)
+        for name, value in (IDENTITY | env).items():
+            patch.setenv(name, value)
+        result = CliRunner().invoke(command, [*map(str, arguments)])
+    assert isinstance(result.exception, SystemExit | None), result.output
+    return result.exit_code, result.output
+
+
+def rejected(*arguments: object, root: Path = ROOT, **env: str) -> str:
+    """Return the one line with which `flask startproject` ends."""
+    status, output = startproject(*arguments, root=root, **env)
+    message = output.splitlines()[-1]
+    assert status
+    assert message.startswith("Error: ")
+    return message
+
+
+def make_site(root: Path, folder: Path) -> Path:
+    status, output = startproject("shop", folder, root=root)
     assert status == 0, output
     return folder
 
@@ -70,15 +73,3 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text, f"{file} has no {old!r}"
     file.write_text(text.replace(old, new, 1))
-
-
-def commit(repository: Path, subject: str) -> None:
-    run(f"git add --all && git commit --quiet --message '{subject}'", repository, **IDENTITY)
-
-
-def make_checkout(folder: Path) -> Path:
-    """Make a repository with all files of this one, as they are now, and one commit."""
-    files = "git ls-files -z --cached --others --exclude-standard"
-    run(f"git init --quiet {folder} && {files} | xargs -0 cp --parents -t {folder}")
-    commit(folder, "Everything")
-    return folder

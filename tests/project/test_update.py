@@ -1,26 +1,12 @@
 """`flask startproject --update` brings a site to this version, and `git merge` takes it over."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.project.shell import IDENTITY, commit, edit, make_checkout, make_site, run, startproject
-
-pytestmark = pytest.mark.server
+from tests.project.shell import commit, edit, make_site, rejected, run, startproject
 
 FIX = "# A fix."
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    return make_checkout(tmp_path / "blasto")
-
-
-@pytest.fixture
-def site(tmp_path: Path, checkout: Path) -> Path:
-    """A site called `shop`, made from that."""
-    return make_site("shop", tmp_path / "shop", checkout)
 
 
 def publish(checkout: Path, subject: str = "Mend the log") -> None:
@@ -36,14 +22,14 @@ def publish(checkout: Path, subject: str = "Mend the log") -> None:
 
 
 def update(checkout: Path, site: Path) -> str:
-    status, output = startproject("--update", site, cwd=checkout)
+    status, output = startproject("--update", site, root=checkout)
     assert status == 0, output
     return output
 
 
 def merge(site: Path) -> list[str]:
     """Merge the branch; return the files with a conflict."""
-    run("git merge --quiet --no-edit starter || true", site, **IDENTITY)
+    run("git merge --quiet --no-edit starter || true", site)
     return run("git diff --name-only --diff-filter=U", site).split()
 
 
@@ -73,7 +59,7 @@ def test_a_site_without_changes_becomes_what_a_new_one_is(
     assert "Something else" not in output
     assert output.endswith(f"\n    cd {site} && git merge starter\n")
     assert merge(site) == []
-    new = make_site("shop", tmp_path / "new", checkout)
+    new = make_site(checkout, tmp_path / "new")
     assert run("git rev-parse HEAD^{tree}", site) == run("git rev-parse HEAD^{tree}", new)
 
 
@@ -133,7 +119,7 @@ def test_later_updates_follow_the_first(checkout: Path, site: Path) -> None:
     publish(checkout)
     update(checkout, site)
     assert update(checkout, site).endswith("git merge starter\n")  # still to be merged
-    run("git merge --quiet -X ours starter && git branch -d starter", site, **IDENTITY)
+    run("git merge --quiet -X ours starter && git branch -d starter", site)
     assert "Nothing new" in update(checkout, site)
 
     edit(checkout / "blasto" / "serving" / "log.py", FIX, "# A better one.")
@@ -149,9 +135,7 @@ def test_later_updates_follow_the_first(checkout: Path, site: Path) -> None:
 def test_a_site_of_the_second_version_that_was_renamed_and_moved_is_updated(
     checkout: Path, site: Path, tmp_path: Path
 ) -> None:
-    run(
-        "git commit --quiet --amend --reset-author -m 'Start from Blasto 34b6063'", site, **IDENTITY
-    )
+    run("git commit --quiet --amend --reset-author -m 'Start from Blasto 34b6063'", site)
     run("git mv shop bakery && grep -rlI shop . | xargs sed -i s/shop/bakery/g", site)
     commit(site, "Call it bakery")
     publish(checkout)
@@ -163,32 +147,35 @@ def test_a_site_of_the_second_version_that_was_renamed_and_moved_is_updated(
     assert FIX in (moved / "bakery" / "serving" / "log.py").read_text()
 
 
+OTHER = "rm -rf .git && git init -q"
+AMEND = "git commit -q --amend --no-edit --all"
+MINE = "git commit -q --allow-empty -m Mine"
+CLONE = "git clone -q --depth 1 file://$PWD a && mv .git b && mv a/.git .git"
+
+
 @pytest.mark.parametrize(
     ("before", "message"),
     [
-        ("rm -rf .git && git init -q && git commit -q --allow-empty -m Other", "does not begin"),
         ("rm -rf .git", "not a git repository"),
-        ("rm -rf .git && git init -q", "HEAD"),
-        ("sleep 1; echo >> README.md; git commit -q -a --amend --no-edit", "does not begin"),
-        ("git checkout -q -b starter", "starter"),
-        ("git branch starter; git checkout -q starter; git commit -q --allow-empty -m Mine", "own"),
-        ("git clone -q --depth 1 file://$PWD a && mv .git b && mv a/.git .git", "--unshallow"),
+        (OTHER, "HEAD"),
+        (f"{OTHER} && {MINE}", "does not begin with a commit “Start from Blasto”"),
+        (f"echo >> README.md; GIT_COMMITTER_DATE=2030-01-01T00:00 {AMEND}", "does not begin with"),
+        (f"{MINE} && {CLONE}", "--unshallow"),
+        (f"git checkout -q -b starter && {MINE}", "has a branch starter of its own."),
+        (f"git checkout -q -b starter && {MINE} && git checkout -q main", "of its own."),
     ],
-    ids=["other", "none", "empty", "amended", "checked out", "another starter", "shallow"],
+    ids=["none", "empty", "other", "amended", "shallow", "starter", "another starter"],
 )
 def test_where_it_cannot_tell_what_to_update_one_line_says_why(
     checkout: Path, site: Path, before: str, message: str
 ) -> None:
-    run("git commit --quiet --allow-empty -m Ours", site, **IDENTITY)
-    run(
-        before if message != "does not begin" else f"git reset -q --hard HEAD^; {before}",
-        site,
-        **IDENTITY,
-    )
+    run(before, site)
+
+    assert message in rejected("--update", site, root=checkout)
+
+
+def test_the_branch_starter_must_not_be_checked_out(checkout: Path, site: Path) -> None:
+    run("git checkout -q -b starter", site)
     publish(checkout)
 
-    status, output = startproject("--update", site, cwd=checkout)
-
-    assert status == 1
-    assert re.fullmatch("Error: .*\n", output)
-    assert message in output
+    assert "starter" in rejected("--update", site, root=checkout)

@@ -1,0 +1,29 @@
+"""A checkout of this project, and a new site; each test has copies of them."""
+
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from tests.project.shell import commit, make_site, run
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with all files of this one, as they are now, and a site that it made."""
+    folder = tmp_path_factory.mktemp("made")
+    files = "git ls-files -z --cached --others --exclude-standard"
+    run(f"git init -q {folder}/blasto && {files} | xargs -0 cp --parents -t {folder}/blasto")
+    commit(folder / "blasto", "Everything")
+    make_site(folder / "blasto", folder / "shop")
+    return folder
+
+
+@pytest.fixture
+def checkout(made: Path, tmp_path: Path) -> Path:
+    return copytree(made / "blasto", tmp_path / "blasto")
+
+
+@pytest.fixture
+def site(made: Path, tmp_path: Path) -> Path:
+    return copytree(made / "shop", tmp_path / "shop")
