@@ -161,21 +161,16 @@ CLONE = "git clone -q --depth 1 file://$PWD a && mv .git b && mv a/.git .git"
         (f"{OTHER} && {MINE}", "does not begin with a commit “Start from Blasto”"),
         (f"echo >> README.md; GIT_COMMITTER_DATE=2030-01-01T00:00 {AMEND}", "does not begin with"),
         (f"{MINE} && {CLONE}", "--unshallow"),
+        ("git checkout -q -b starter", "starter"),
         (f"git checkout -q -b starter && {MINE}", "has a branch starter of its own."),
         (f"git checkout -q -b starter && {MINE} && git checkout -q main", "of its own."),
     ],
-    ids=["none", "empty", "other", "amended", "shallow", "starter", "another starter"],
+    ids=["none", "empty", "other", "amended", "shallow", "checked out", "own", "another"],
 )
 def test_where_it_cannot_tell_what_to_update_one_line_says_why(
     checkout: Path, site: Path, before: str, message: str
 ) -> None:
     run(before, site)
-
-    assert message in rejected("--update", site, root=checkout)
-
-
-def test_the_branch_starter_must_not_be_checked_out(checkout: Path, site: Path) -> None:
-    run("git checkout -q -b starter", site)
     publish(checkout)
 
-    assert "starter" in rejected("--update", site, root=checkout)
+    assert message in rejected("--update", site, root=checkout)
