@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,12 +15,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
 from tests.conftest import SETTINGS, require_program
 from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, until
-from tests.project.shell import run
+from tests.project.shell import BIN, edit, run
 from tests.project.test_router import NGINX
 
 pytestmark = pytest.mark.server
 
-BIN = Path(sys.executable).parent
 SECTION = (ROOT / "README.md").read_text().split("\n## When you need more\n")[1].split("\n## ")[0]
 ROWS = [row.split(" | ") for row in SECTION.splitlines() if row.startswith("| ")][2:]
 PACKAGES, TOP, FACTORY = (
@@ -180,11 +178,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: str) -> Path:
     for name, old, new in (
         ("shop/app.py", "from . import", "\n".join([*imports, "from . import"])),
         ("shop/app.py", "\ndef create_app", "\n".join([*objects, LANGUAGE, "\ndef create_app"])),
-        (
-            "shop/app.py",
-            "    app.config.from_p",
-            f"{indent(DEFAULTS, '    ')}    app.config.from_p",
-        ),
+        ("shop/app.py", "    app.config.from_p", indent(f"{DEFAULTS}app.config.from_p", "    ")),
         ("shop/app.py", "POLICY={}", f"POLICY={{'img-src': ['{elsewhere}']}}"),
         ("shop/app.py", "    serving.init", indent("\n".join([*FACTORY, "serving.init"]), "    ")),
         ("shop/app.py", '\n@pages.get("/")', f'{views}\n\n@pages.get("/")'),
@@ -194,9 +188,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: str) -> Path:
         ("tests/pages/examples.py", "    return {}\n", PREPARE),
         ("Procfile", "web:", f"{words('release:')}\nweb:"),
     ):
-        text = (site / name).read_text()
-        assert old in text, f"{name} has no {old}"
-        (site / name).write_text(text.replace(old, new, 1))
+        edit(site / name, old, new)
     for name, body in TEMPLATES.items():
         head = f'{{% extends "base.html" %}}{{% set title, description = "{name}", "Our {name}" %}}'
         page = f"{head}{{% block main %}}<h1>{name}</h1>{body}{{% endblock %}}"
@@ -213,11 +205,8 @@ def visitor(
     nginx, openssl = require_program("nginx", "nginx-light"), require_program("openssl", "openssl")
     folder, port, upstream = shop.parent, free_port(), free_port()
     run(f"{openssl} req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout key -out cert", folder)
-    tls = f"listen 127.0.0.1:{port} ssl; ssl_certificate cert; ssl_certificate_key key;"
-    conf = NGINX.format(port=port, user="user root;" if os.getuid() == 0 else "")
-    conf = conf.replace(f"listen 127.0.0.1:{port};", tls)
-    conf = conf.replace("Proto https;", "Proto https; proxy_set_header Host $http_host;")
-    (folder / "nginx.conf").write_text(conf)
+    tls = f"127.0.0.1:{port} ssl; ssl_certificate cert; ssl_certificate_key key"
+    (folder / "nginx.conf").write_text(NGINX.format(listen=tls))
     (folder / "upstream.conf").write_text(f"upstream site {{ server 127.0.0.1:{upstream}; }}")
     env = {
         **HEROKU,

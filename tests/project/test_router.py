@@ -1,6 +1,5 @@
 """Deployments behind nginx, in the role of Heroku's router."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,17 +14,19 @@ from tests.server.test_survival import visits
 pytestmark = pytest.mark.server
 
 NGINX = """
-daemon off; pid nginx.pid; error_log stderr notice; {user}
+daemon off; pid nginx.pid; error_log stderr notice;
+user root;  # whose folder it is, if root runs the tests
 events {{}}
 http {{
     access_log off; client_body_temp_path body; proxy_temp_path proxy;
     fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     include upstream.conf;
     server {{
-        listen 127.0.0.1:{port};
+        listen {listen};
         location / {{
             proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_next_upstream off; proxy_set_header X-Forwarded-Proto https;
+            proxy_set_header Host $http_host;
         }}
     }}
 }}
@@ -36,8 +37,7 @@ http {{
 def router(tmp_path: Path) -> Iterator[Callable[[Server], Server]]:
     """Return nginx as Heroku's router; it sends requests to the server it is called with."""
     nginx, port = require_program("nginx", "nginx-light"), free_port()
-    user = "user root;" if os.getuid() == 0 else ""  # whose folder this is
-    (tmp_path / "nginx.conf").write_text(NGINX.format(user=user, port=port))
+    (tmp_path / "nginx.conf").write_text(NGINX.format(listen=f"127.0.0.1:{port}"))
     started: list[Server] = []
 
     def route(upstream: Server) -> Server:
