@@ -304,6 +304,6 @@ def test_an_error_is_reported(visitor: BrowserContext) -> None:
 
 
 def test_the_tests_of_the_site_are_green(shop: Path) -> None:
-    tests = "tests/pages tests/browser/test_pages.py::test_it_loads_without_an_error"
+    tests = "tests/pages/test_pages.py tests/browser/test_pages.py::test_it_loads_without_an_error"
 
     run(f"{BIN}/pytest -q {tests}", shop, PYTHONPATH=str(shop.parent / "packages"))
