@@ -94,8 +94,9 @@ def test_many_files_are_hashed_once_and_told_apart(app: Flask, tmp_path: Path) -
 def test_the_url_of_a_missing_file_has_no_version(app: Flask) -> None:
     for name in ("missing.css", "../secret", "folder", "x" * 5000):
         assert "?" not in url_of(app, name)
-    with pytest.raises(BuildError):
-        url_of(app, None)
+    for filename, endpoint in ((None, "static"), ("text.txt", "no.static")):
+        with pytest.raises(BuildError):
+            url_of(app, filename, endpoint)
 
 
 def test_media_types_do_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
