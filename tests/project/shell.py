@@ -14,11 +14,7 @@ from tests.processes import ROOT
 
 BIN = Path(sys.executable).parent
 OF_THE_TESTS = ("FLASK_", "COV", "PYTEST", "PIPENV_", "VIRTUAL_ENV")
-IDENTITY = {
-    f"GIT_{role}_{what}": value
-    for role in ("AUTHOR", "COMMITTER")
-    for what, value in {"NAME": "Ada", "EMAIL": "ada@site.test"}.items()
-}
+GIT = {"GIT_CONFIG_GLOBAL": f"{ROOT}/tests/project/gitconfig", "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def run(command: str, cwd: Path = ROOT, **env: str) -> str:
@@ -27,7 +23,7 @@ def run(command: str, cwd: Path = ROOT, **env: str) -> str:
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=cwd,
-        env=inherited | IDENTITY | env,
+        env=inherited | GIT | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -46,7 +42,7 @@ def startproject(*arguments: object, root: Path = ROOT, **env: str) -> tuple[int
     with pytest.MonkeyPatch.context() as patch:
         for module in ("newsite", "startproject"):
             patch.setattr(f"blasto.{module}.ROOT", root)
-        for name, value in (IDENTITY | env).items():
+        for name, value in (GIT | env).items():
             patch.setenv(name, value)
         result = CliRunner().invoke(command, [*map(str, arguments)])
     assert isinstance(result.exception, SystemExit | None), result.output

@@ -16,7 +16,7 @@ import pytest
 from blasto import icons
 
 from tests.processes import PACKAGE, ROOT, Server, free_port
-from tests.project.shell import BIN, edit, make_site, rejected, run, startproject
+from tests.project.shell import BIN, GIT, edit, make_site, rejected, run, startproject
 
 QUICK = f"{BIN}/pytest -q -m 'not server'"
 LINT = f"{BIN}/ruff format --check && {BIN}/ruff check"
@@ -371,16 +371,19 @@ def test_only_what_git_lists_is_copied_whatever_the_state_of_the_checkout(
     assert {run("git status --porcelain --ignored", folder) for folder in sites} == {""}
 
 
-def test_called_from_a_git_hook_it_leaves_the_repository_of_the_hook_alone(
-    checkout: Path, tmp_path: Path
+def test_neither_a_git_hook_nor_what_an_owner_ignores_everywhere_changes_the_site(
+    made: Path, checkout: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "ignored").write_text("*.svg\n")
+    config = tmp_path / "config"
+    include = f"[include]\npath = {GIT['GIT_CONFIG_GLOBAL']}\n"
+    config.write_text(f"{include}[core]\nexcludesFile = {tmp_path}/ignored\n")
     state = "git log --oneline --all; git status --porcelain; cat .git/config"
-    before, git = run(state, checkout), checkout / ".git"
+    before, git = run(state, checkout), f"{checkout}/.git"
+    hook = {"GIT_DIR": git, "GIT_INDEX_FILE": f"{git}/index", "GIT_CONFIG_GLOBAL": str(config)}
 
-    status, output = startproject(  # which makes it beside the checkout
-        "shop", root=checkout, GIT_DIR=str(git), GIT_INDEX_FILE=str(git / "index")
-    )
+    startproject("shop", root=checkout, **hook)  # beside the checkout
 
-    assert status == 0, output
     assert run(state, checkout) == before
-    assert run("git log --format=%s", tmp_path / "shop").startswith("Start from Blasto")
+    trees = [run("git rev-parse main^{tree}", place / "shop") for place in (made, tmp_path)]
+    assert trees[0] == trees[1]
