@@ -46,7 +46,7 @@ def site_files(name: str) -> Files:
     """Return mode and content of the files of a site: those that git lists here, adapted."""
     files, words = {}, {"name": name, "title": name.title(), "version": version()}
     words |= icons.accents(name.title())
-    for entry in git("ls-files", "-z", "--stage").split("\0")[:-1]:
+    for entry in git("ls-files", "-z", "--stage").removesuffix("\0").split("\0"):
         mode, path = entry[:6], entry.partition("\t")[2]
         if any(fnmatch(path, pattern) for pattern in FILES_LEFT_OUT):
             continue

@@ -7,6 +7,8 @@ import pytest
 
 from tests.project.shell import commit, make_site, run
 
+FONT = b"\0blasto\r\n\xff"  # a file that is no text
+
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -15,6 +17,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     files = "git ls-files -z --cached --others --exclude-standard --exclude .venv"
     run(f"git init -q {folder}/blasto && {files} | xargs -0 cp --parents -t {folder}/blasto")
+    (folder / "blasto" / "blasto" / "static" / "font.woff2").write_bytes(FONT)
     commit(folder / "blasto", "Everything")
     make_site(folder / "blasto", folder / "shop")
     return folder

@@ -16,6 +16,7 @@ import pytest
 from blasto import icons
 
 from tests.processes import PACKAGE, ROOT, Server, free_port
+from tests.project.conftest import FONT
 from tests.project.shell import BIN, GIT, edit, make_site, rejected, run, startproject
 
 QUICK = f"{BIN}/pytest -q -m 'not server'"
@@ -26,20 +27,15 @@ LINT = f"{BIN}/ruff format --check && {BIN}/ruff check"
 
 
 def test_a_new_site_has_nothing_that_is_about_this_project(checkout: Path, site: Path) -> None:
-    ours, theirs = (
-        {
-            *run("git ls-files; grep -h '^##' README.md", folder)
-            .replace("blasto", "shop")
-            .split("\n")
-        }
-        for folder in (checkout, site)
-    )
+    contents = "git ls-files; grep --no-filename '^##' README.md"
+    ours = run(contents, checkout).replace("blasto", "shop").splitlines()
+    theirs = run(contents, site).splitlines()
     words = (
         r"blasto|startproject|(newsite|icons)\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
         r"|not in new sites|share\.png|og:image|twitter:card"
     )
 
-    assert {re.sub(r"(project|tools)/.*", r"\1", each) for each in ours ^ theirs} == {
+    assert {re.sub(r"(project|tools)/.*", r"\1", each) for each in {*ours} ^ {*theirs}} == {
         *("LICENSE", ".coveragerc", ".github/index.png", ".github/user.png"),
         *("shop/startproject.py", "shop/newsite.py", "shop/icons.py", "shop/static/share.png"),
         *("tests/README.md", "tests/project", "tests/tools"),
@@ -48,8 +44,10 @@ def test_a_new_site_has_nothing_that_is_about_this_project(checkout: Path, site:
     }
     found = run(f"grep -riIE -e '{words}' . --exclude-dir=.git", site)
     assert re.fullmatch(r"\./README\.md:Started from Blasto .*\n", found)
+    assert (site / "shop" / "static" / "font.woff2").read_bytes() == FONT
     assert os.access(site / ".ci" / "run", os.X_OK)
     assert run("git status --porcelain --ignored", site) == ""
+    run(LINT, site)
 
 
 def test_it_says_where_the_site_comes_from_and_how_to_run_and_deploy_it(
