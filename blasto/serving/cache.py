@@ -55,8 +55,8 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
             said = response.headers.get("Cache-Control", "")
             if response.direct_passthrough and said == "no-cache":  # the default of send_file()
                 said = ""
-            lifetimes = directives(said).lifetimes
-            if not directives(said).private and 0 not in lifetimes:
+            private, _, _, lifetimes = directives(said)
+            if not private and 0 not in lifetimes:
                 least = min([seconds, *lifetimes])
                 response.headers["Cache-Control"] = f"max-age={least}, s-maxage={least}"
             return response
@@ -209,9 +209,9 @@ class Cache:
         if whole is None or len(whole) != size:
             start_response(OK, headers)
             return body if whole is None else (whole,)
+        lifetimes = directives(fields["cache-control"]).lifetimes
         # What came with an age has less of its lifetime left than it says.
-        lifetime, *_ = directives(fields["cache-control"]).lifetimes or [0]
-        max_age = 0 if "age" in fields else lifetime
+        max_age = lifetimes[0] if lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
         shared = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)
         if shared and environ[SEEN] == [key[0]]:

@@ -125,11 +125,11 @@ if worker_class == "gevent":
         def sendall(self, data: Any, flags: int = 0) -> None:
             # Two system calls fewer than gunicorn's way: 6 % of a page from the cache.
             head, self.head = self.head, b""
-            if not head and data[:5] == b"HTTP/" and data[-4:] == b"\r\n\r\n":
-                if b"\nContent-Length: " in data:
-                    self.head = data
-                    return
-            elif len(data) > MAX_HEADERS:  # not to be copied
+            is_head = data[:5] == b"HTTP/" and data[-4:] == b"\r\n\r\n"
+            if is_head and not head and b"\nContent-Length: " in data:
+                self.head = data
+                return
+            if head and len(data) > MAX_HEADERS:  # not to be copied
                 super().sendall(head)
             else:
                 data = head + data
