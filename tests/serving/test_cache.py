@@ -81,7 +81,7 @@ def test_a_stored_response_is_the_same_but_for_its_age(client: FlaskClient) -> N
 def test_a_public_response_is_stored_for_its_lifetime(
     clock: Callable[[float], None], value: str
 ) -> None:
-    page = Page(says(value, Vary="Accept-Encoding"))
+    page = Page(says(value, Vary=["Accept-Encoding", "Accept-Encoding"]))
 
     def age(now: float) -> str | None:
         clock(now)

@@ -183,6 +183,13 @@ def test_a_matching_etag_gets_a_304(
             assert name not in response.headers
 
 
+def test_a_weak_etag_matches_if_none_match_alone(app: Flask) -> None:
+    app.add_url_rule("/weak", "weak", lambda: ("a", {**PUBLIC, "ETag": 'W/"own"'}))
+
+    assert ask(app, "/weak", If_None_Match='W/"own"').status_code == 304
+    assert ask(app, "/weak", If_Match='W/"own"').status_code == 412
+
+
 LATER, SOONER = DATE.replace("2026", "2027"), DATE.replace("2026", "2025")
 
 
