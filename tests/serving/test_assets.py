@@ -127,6 +127,8 @@ def test_a_large_file_or_a_film_is_sent_as_it_is_read(
     assert whole.content_length == size
     assert "Content-Encoding" not in whole.headers
     assert whole.data == bytes(size)
+    known = {"If-None-Match": whole.headers["ETag"]}
+    assert app.test_client().get(f"/static/{name}", headers=known).status_code == 304
 
 
 @pytest.mark.parametrize(
