@@ -39,6 +39,7 @@ class Page:
 def says(cache_control: str | None, body: Any = "a" * 50, **headers: Any) -> View:
     """Return a view whose responses have these headers, with a list for one that is repeated."""
     status = headers.pop("status", 200)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
     if cache_control is not None:
         headers["Cache-Control"] = cache_control
     return lambda: Response(body, status, headers)
@@ -288,7 +289,7 @@ def test_in_debug_mode_nothing_is_storable(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(("entries", "size"), [(700, 100), (15, 900_000)])
 def test_the_oldest_are_evicted_when_there_is_no_room(entries: int, size: int) -> None:
-    page = Page(says(PUBLIC, bytes(size), content_type="image/png"))
+    page = Page(says(PUBLIC, bytes(size), Content_Type="image/png"))
     urls = [f"/page?{number}" for number in range(entries)]
 
     for url in urls:
@@ -309,7 +310,7 @@ def test_the_oldest_are_evicted_when_there_is_no_room(entries: int, size: int) -
     ],
 )
 def test_no_entry_takes_much_of_the_room(url: str, size: int, *, stored: bool) -> None:
-    page = Page(says(PUBLIC, bytes(size), content_type="image/png", ETag='"own"'))
+    page = Page(says(PUBLIC, bytes(size), Content_Type="image/png", ETag='"own"'))
     page.client.get(url)
 
     assert is_stored(page.client, url) == stored
