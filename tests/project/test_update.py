@@ -10,10 +10,11 @@ FIX = "# A fix."
 
 
 def publish(checkout: Path, subject: str = "Mend the log") -> None:
-    """Commit a fix in the serving package, and new words on the pages."""
+    """Commit a fix in the serving package, and new words on the pages and around them."""
     log = checkout / "blasto" / "serving" / "log.py"
     log.write_text(f"{log.read_text()}{FIX}\n")
     edit(checkout / "blasto" / "templates" / "index.html", "</h1>", "</h1><!-- new -->")
+    edit(checkout / "blasto" / "templates" / "base.html", "</html>", "</html><!-- new -->")
     edit(checkout / "README.md", "## Run", "## Run\n\nNew words.")
     edit(checkout / "Pipfile.lock", '"sha256": "', '"sha256": "0')
     commit(checkout, subject)
@@ -93,6 +94,9 @@ def test_a_first_week_merges_with_no_conflict_but_for_the_hash_of_the_lock(
     assert run("grep -c '^<<<<<<<' Pipfile.lock", site) == "1\n"
     assert FIX in (site / "shop" / "serving" / "log.py").read_text()
     assert "Bread, every day" in (site / "shop" / "templates" / "index.html").read_text()
+    base = (site / "shop" / "templates" / "base.html").read_text()
+    assert "About</a></nav>" in base
+    assert "</html><!-- new -->" in base
     assert (site / "README.md").read_text() == "# The shop\n"
 
 
