@@ -118,7 +118,7 @@ def bring(site: Path) -> None:
         click.echo(f"Nothing new since “{subject}”.")
         return
     click.echo(f"“{update}” follows “{subject}” on the branch starter of {site}.")
-    since = f"{(re.findall('[0-9a-f]{7,}', subject) or ['none'])[0]}..HEAD"
+    since = f"{subject.split()[-1].removesuffix('-dirty')}..HEAD"
     places = ("blasto/serving", "tests", ":!tests/project", ":!tests/tools")
     with suppress(click.ClickException):  # if this checkout does not know that commit
         changes = git(*LIST, "--format=    %s", since, "--", *places)

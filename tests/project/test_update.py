@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.project.conftest import FONT
 from tests.project.shell import commit, edit, make_site, rejected, run, startproject
 
 FIX = "# A fix."
@@ -18,6 +19,8 @@ def publish(checkout: Path, subject: str = "Mend the log") -> None:
     edit(checkout / "README.md", "## Run", "## Run\n\nNew words.")
     edit(checkout / "Pipfile.lock", '"sha256": "', '"sha256": "0')
     commit(checkout, subject)
+    edit(checkout / "tests" / "serving" / "test_log.py", "import", "# Tested.\nimport")
+    commit(checkout, f"{subject}: its test")
     (checkout / "tests" / "tools" / "lock.py").unlink()
     commit(checkout, "Something else")
 
@@ -56,7 +59,7 @@ def test_a_site_without_changes_becomes_what_a_new_one_is(
 
     output = update(checkout, site)
 
-    assert "Mend the log\n" in output
+    assert "\n    Mend the log: its test\n    Mend the log\n" in output
     assert "Something else" not in output
     assert output.endswith(f"\n    cd {site} && git merge starter\n")
     assert merge(site) == []
@@ -103,10 +106,12 @@ def test_a_first_week_merges_with_no_conflict_but_for_the_hash_of_the_lock(
 def test_what_an_owner_took_out_or_added_stays_so(checkout: Path, site: Path) -> None:
     (site / "shop" / "names.py").unlink()
     (site / "shop" / "static" / "new.css").write_text("ours")
+    (site / "shop" / "static" / "font.woff2").write_bytes(FONT * 2)
     edit(site / "shop" / "templates" / "user.html", "Hello", "Welcome")
     commit(site, "Ours")
     edit(checkout / "blasto" / "names.py", "import", "import re\nimport")
     (checkout / "blasto" / "static" / "new.css").write_text("theirs")
+    (checkout / "blasto" / "static" / "font.woff2").write_bytes(FONT * 3)
     (checkout / "blasto" / "templates" / "user.html").unlink()
     commit(checkout, "Theirs")
 
@@ -115,12 +120,14 @@ def test_what_an_owner_took_out_or_added_stays_so(checkout: Path, site: Path) ->
     assert merge(site) == []
     assert not (site / "shop" / "names.py").exists()
     assert (site / "shop" / "static" / "new.css").read_text() == "ours"
+    assert (site / "shop" / "static" / "font.woff2").read_bytes() == FONT * 2
     assert "Welcome" in (site / "shop" / "templates" / "user.html").read_text()
 
 
 def test_later_updates_follow_the_first(checkout: Path, site: Path) -> None:
     first_week(site)
     publish(checkout)
+    run("echo >> .flaskenv", checkout)  # not committed
     update(checkout, site)
     assert update(checkout, site).endswith("git merge starter\n")  # still to be merged
     run("git merge --quiet -X ours starter && git branch -d starter", site)
