@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import lru_cache, wraps
 from itertools import chain
-from threading import RLock
+from threading import Lock
 from time import monotonic
 from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
@@ -149,7 +149,7 @@ class Cache:
         self.app = app
         self.entries: OrderedDict[Key, Representation] = OrderedDict()  # oldest first
         self.bytes = 0
-        self.lock = RLock()
+        self.lock = Lock()
 
         @flask.url_value_preprocessor
         def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
@@ -220,21 +220,25 @@ class Cache:
 
     def store(self, key: Key, entry: Representation) -> None:
         """Store a response that has a lifetime, and evict the oldest ones when there is no room."""
-        if not entry.max_age or sum(len(part or "") for part in key[0]) > MAX_KEY:
+        if not entry.max_age or sum(map(len, filter(None, key[0]))) > MAX_KEY:
             return
         with self.lock:
-            self.remove(key, self.entries.get(key))
+            self.discard(key)
             self.entries[key] = entry
             self.bytes += entry.size
             while len(self.entries) > MAX_ENTRIES or self.bytes > MAX_BYTES:
-                self.remove(*next(iter(self.entries.items())))
+                self.discard(next(iter(self.entries)))
 
-    def remove(self, key: Key, entry: Representation | None) -> None:
+    def remove(self, key: Key, entry: Representation) -> None:
         """Remove an entry, unless another has taken its place."""
         with self.lock:
-            if entry and self.entries.get(key) is entry:
-                del self.entries[key]
-                self.bytes -= entry.size
+            if self.entries.get(key) is entry:
+                self.discard(key)
+
+    def discard(self, key: Key) -> None:
+        """Remove what is stored for a key, if anything; the caller has the lock."""
+        if entry := self.entries.pop(key, None):
+            self.bytes -= entry.size
 
     def invalidate(self, environ: WSGIEnvironment, location: str) -> None:
         """Remove what is stored of a URL that was written to, and of where it redirects (4.4)."""
