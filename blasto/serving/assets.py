@@ -3,6 +3,7 @@
 import hashlib
 import mimetypes
 import os
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from stat import S_ISREG
 from typing import Any
@@ -54,6 +55,32 @@ def init_app(app: Flask) -> None:
         if folder and values:
             ask_for_all(request.environ)
             after_this_request(partial(set_lifetime, version(folder, values["filename"])))
+
+    if app.jinja_env.globals["url_for"] == app.url_for:  # not an extension's
+        app.add_template_global(remembering(app), "url_for")
+
+
+def remembering(app: Flask) -> Callable[..., str]:
+    """Return Flask's url_for(), which builds the URL of a file or of a plain view only once.
+
+    That saves a fifth of the time of a page. What the URL depends on is looked at each time.
+    """
+
+    @lru_cache(maxsize=1_000)
+    def build(endpoint: str, values: tuple[tuple[str, Any], ...], *_depends_on: str | None) -> str:
+        return app.url_for(endpoint, **dict(values))
+
+    def url_for(endpoint: str, **values: Any) -> str:
+        if request and values.keys() <= {"filename"} and not endpoint.startswith("."):
+            complete = {**values}
+            app.inject_url_defaults(endpoint, complete)
+            if complete.keys() <= {"filename", "v"}:
+                get = request.environ.get
+                base = get("wsgi.url_scheme"), get("HTTP_HOST"), get("SCRIPT_NAME")
+                return build(endpoint, (*values.items(),), complete.get("v"), *base)
+        return app.url_for(endpoint, **values)
+
+    return url_for
 
 
 def set_lifetime(current: str | None, response: Response) -> Response:

@@ -5,13 +5,15 @@ import mimetypes
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, render_template_string, request, url_for
 from flask.testing import FlaskClient
 from werkzeug.routing import BuildError
 
+from blasto import serving
 from blasto.serving import assets
 
 from tests.serving.conftest import make_app, url_of
@@ -171,3 +173,58 @@ def test_a_visitor_who_is_signed_in_gets_files_that_no_other_cache_stores(
         assert mine.headers["Cache-Control"] == policy
         assert "Set-Cookie" not in theirs.headers
         assert "s-maxage" in theirs.headers["Cache-Control"]
+
+
+def test_a_template_gets_the_urls_that_flask_builds(app: Flask, tmp_path: Path) -> None:
+    app.config["SERVER_NAME"] = "site.test"
+    app.subdomain_matching = True
+    app.add_url_rule("/shop", "shop", subdomain="shop")
+    app.add_url_rule("/<language>/about", "about")
+
+    @app.url_defaults
+    def add_language(endpoint: str, values: dict[str, str]) -> None:
+        if endpoint == "about":
+            assert "language" not in values
+            values["language"] = request.args.get("language", "en") if request else "en"
+
+    text: dict[str, Any] = {"filename": "text.txt"}
+    calls = [("static", text), ("static", {**text, "_external": True})]
+    calls += [(endpoint, {}) for endpoint in ("public", "shop", "about")]
+    urls: dict[str, set[str]] = {}
+    contexts: list[Any] = [
+        app.test_request_context("/", "https://site.test"),
+        app.test_request_context("/?language=es", "http://site.test"),
+        app.test_request_context("/", "http://site.test"),
+        app.test_request_context("/", "http://site.test/mounted"),
+        app.test_request_context("/", "http://shop.site.test"),
+        app.app_context(),
+    ]
+    for number, context in enumerate(contexts):
+        (tmp_path / "text.txt").write_text(str(number))
+        os.utime(tmp_path / "text.txt", (1, number))
+        with context:
+            for endpoint, values in calls:
+                url = render_template_string("{{ url_for(e, **v) }}", e=endpoint, v=values)
+                assert url == url_for(endpoint, **values)
+                urls.setdefault(endpoint, set()).add(url)
+
+    assert all(len(found) > 2 for found in urls.values())
+
+
+def test_a_blueprint_s_template_may_name_its_own_views(app: Flask) -> None:
+    urls = ["/one/", "/two/"]
+    for url in urls:
+        shop = Blueprint(url[1:-1], "shop", url_prefix=url)
+        shop.add_url_rule("/", "index", lambda: render_template_string("{{ url_for('.index') }}"))
+        app.register_blueprint(shop)
+
+    assert [app.test_client().get(url).text for url in urls] == urls
+
+
+def test_an_extension_may_replace_the_urls_of_templates() -> None:
+    app = Flask("specimen.app")
+    app.jinja_env.globals["url_for"] = elsewhere = lambda *_, **__: "https://cdn.test/text.txt"
+
+    serving.init_app(app)
+
+    assert app.jinja_env.globals["url_for"] is elsewhere
