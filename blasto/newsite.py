@@ -26,7 +26,7 @@ LINES_LEFT_OUT = re.compile(
     r"(?m)^.*(startproject|(newsite|icons)\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
     r"|not in new sites|og:image|twitter:card).*\n"
 )
-SECTIONS_LEFT_OUT = ("Make it yours", "What you get", "Later versions", "Maintain", "Performance")
+SECTIONS_LEFT_OUT = ("Make it yours", "What you get", "Later versions")
 SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
 TITLE = "# {title}\n\nA website, built with Flask.\nStarted from Blasto {version}.\n\n"
 LEAD = "Change this page in <code>{name}/templates/index.html</code>."
