@@ -58,7 +58,7 @@ def test_every_command_exists(command: str) -> None:
     elif arguments[0] in {"routes", "shell", "run", "startproject"}:
         run(f"{ROOT / program} {arguments[0]} --help")
     else:
-        assert arguments in (["install", "NAME"], ["lock"], ["requirements"])
+        assert arguments in (["install", "NAME"], ["lock"], ["requirements"], ["db", "init"])
 
 
 def test_the_test_command_is_that_of_ci_and_installs_what_is_locked() -> None:

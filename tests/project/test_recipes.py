@@ -37,11 +37,10 @@ def words(start: str) -> str:
 
 # What the owner adds to app.py, and the templates.
 VIEWS = """
-import re
 import time
 from datetime import date
 
-from flask import Response, after_this_request, flash, jsonify
+from flask import Response, flash, jsonify
 from flask_login import UserMixin, login_required, login_user
 
 
