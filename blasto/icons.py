@@ -1,4 +1,4 @@
-"""The icons of a new site, drawn from its name: as SVG, and for what asks for pixels."""
+"""The icons of a new site, drawn from its name, as SVG and as PNG."""
 
 import re
 import struct
@@ -14,7 +14,7 @@ SIZE = 256
 
 
 def svg(name: str) -> str:
-    """Return the picture of a name as a file, which has to name its namespace."""
+    """Return the picture of a name as an SVG file, which needs its namespace."""
     return str(picture(name)).replace('aria-hidden="true"', 'xmlns="http://www.w3.org/2000/svg"')
 
 

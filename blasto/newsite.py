@@ -1,4 +1,4 @@
-"""What a new site has: the files that git lists here, without what is about this project."""
+"""The files of a new site: those that git lists here, without all that is about this project."""
 
 import os
 import re
@@ -17,7 +17,7 @@ LIST = ("rev-list", "--no-commit-header")  # `git log`, whatever is configured
 BYTES = ("utf-8", "surrogateescape")  # keeps any bytes in a text
 Files = dict[str, tuple[str, str]]  # git's mode and the content of each path
 
-# What is about this project itself: files, lines, and sections of the README.
+# All that is about this project: files, lines, and sections of the README.
 FILES_LEFT_OUT = (
     *("LICENSE", ".coveragerc", ".github/*.png", "*/share.png", "tests/README.md"),
     *("tests/project/*", "tests/tools/*", "*/startproject.py", "*/newsite.py", "*/icons.py"),
@@ -30,7 +30,7 @@ SECTIONS_LEFT_OUT = ("Make it yours", "What you get", "Later versions")
 SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
 TITLE = "# {title}\n\nA website, built with Flask.\nStarted from Blasto {version}.\n\n"
 LEAD = "Change this page in <code>{name}/templates/index.html</code>."
-# What a site has in the place of ours: a file, a pattern, and a text for each of its matches.
+# Replacements: a file, a pattern, and a text for each of its matches.
 REPLACED = (
     ("README.md", SECTION, *[""] * len(SECTIONS_LEFT_OUT)),
     ("README.md", r"\A.*?(?=^## Run$)", TITLE),
@@ -64,7 +64,7 @@ def site_files(name: str) -> Files:
 
 
 def adapt(path: str, text: str, words: dict[str, str]) -> str:
-    """Put into a text what a site has in the place of ours."""
+    """Make the replacements in the text of a file."""
     for file, pattern, *replacements in REPLACED:
         if path.endswith(file):
             parts = re.split(f"(?ms){pattern}", text)

@@ -23,8 +23,8 @@ def ray(number: int, radius: int, length: int) -> tuple[int, int, str]:
     return x, y, f"{x},{y} {valley_x},{valley_y}"
 
 
-# Every ray of the stars, one after another, in each of its lengths: made only once, because that
-# takes a tenth of the time that a page does.
+# The rays of all stars in each length. Computed once, because that takes a tenth of the time of a
+# page.
 TABLE = [
     [ray(number, radius, length) for length in range(LENGTHS)]
     for radius, _ in STARS

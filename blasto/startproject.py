@@ -1,4 +1,4 @@
-"""`flask startproject`: makes a new site from this one, and brings it to later versions."""
+"""`flask startproject`: makes a new site from this one, and updates it to later versions."""
 
 import json
 import keyword
@@ -16,7 +16,7 @@ import click
 
 from .newsite import BYTES, LIST, ROOT, git, site_files, version, write
 
-# How the commits begin that this command makes in a site, by which it finds them again.
+# The subjects of the commits that this command makes in a site, and looks for.
 MADE = "^Start from Blasto|^Update to Blasto [-0-9]{10} [0-9a-f]{7}"
 
 
@@ -52,7 +52,7 @@ def create(name: str, target: Path) -> None:
     exists, there = target.exists(), f"cd {shlex.quote(str(target))}"
     with TemporaryDirectory(prefix=f".{name}-", dir=target if exists else target.parent) as folder:
         site = write(files, Path(folder) / name)
-        if exists:  # it stays, because a shell may stand in it
+        if exists:  # keep the folder: it may be a shell's working directory
             for path in site.iterdir():
                 path.rename(target / path.name)
         else:
@@ -90,7 +90,7 @@ def problem(name: str, target: Path) -> str | None:
 
 
 def bring(site: Path) -> None:
-    """Commit what a site of the same name made now looks like to the site's branch `starter`."""
+    """Commit a new site of the same name to the branch `starter` of a site."""
     there = partial(git, "--git-dir", git("rev-parse", "--absolute-git-dir", cwd=site).strip())
     base, subject = last_version(site, there)
     folders = there("ls-tree", "-d", "--name-only", base).split()

@@ -18,7 +18,7 @@ IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246
 BRIEF = "max-age=60, s-maxage=60"
 MAX_FILENAME = 1_000  # characters
 
-# A bare machine knows none of these, and others know them by other names.
+# Python reads the machine's list: a bare machine has none, and others name these differently.
 for extension, media_type in {
     ".atom": "application/atom+xml",
     ".avif": "image/avif",
@@ -84,9 +84,9 @@ def remembering(app: Flask) -> Callable[..., str]:
 
 
 def set_lifetime(current: str | None, response: Response) -> Response:
-    """Let any cache store a file of a version: for a year under its URL, or for a minute."""
+    """Let any cache store a file, for a year at its versioned URL and otherwise for a minute."""
     if current:
-        # During a deployment, the URL of one release can reach the other: not for a year there.
+        # During a deployment, one release may get the URL of the other: no year for that.
         versioned = request.args.get("v") == current
         response.headers["Cache-Control"] = IMMUTABLE if versioned else BRIEF
         response.set_etag(current)

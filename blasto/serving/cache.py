@@ -1,4 +1,4 @@
-"""An HTTP cache (RFC 9111): what any cache may store, decided in one place, and stored here."""
+"""A shared HTTP cache in memory (RFC 9111), which also decides what other caches may store."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -33,11 +33,11 @@ Key = tuple[tuple[str | None, ...], bool]
 # The store evicts its oldest entries.
 MAX_ENTRIES = 500
 MAX_BYTES = 10_000_000  # of all bodies and keys
-MAX_BODY = 1_000_000  # bytes; what is larger is sent as it comes
+MAX_BODY = 1_000_000  # bytes; a larger body is sent as it comes, and not stored
 MAX_KEY = 2_000  # characters
 
 CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
-SEEN = "serving.seen"  # in the environ: a list for the URL that reached the site
+SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
 
 
 def cache_publicly(seconds: int) -> Callable[[View], View]:
@@ -67,7 +67,7 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
 
 
 def ask_for_all(environ: WSGIEnvironment) -> None:
-    """Have the site send all of a public response; the cache looks at the conditions."""
+    """Have the site send the whole body of a public response; the cache checks the conditions."""
     for name in CONDITIONS:
         environ.pop(name, None)
     environ["REQUEST_METHOD"] = "GET"  # instead of HEAD
@@ -82,7 +82,7 @@ class Answer(NamedTuple):
     body: Iterable[bytes]
 
     def stored_by(self, cache_control: str) -> Self:
-        """Return it with another Cache-Control."""
+        """Return the response with another Cache-Control."""
         if cache_control == self.fields.get("cache-control"):
             return self
         headers = replaced(self.headers, {"Cache-Control": cache_control})
@@ -90,12 +90,12 @@ class Answer(NamedTuple):
 
 
 class Directives(NamedTuple):
-    """The parts of a Cache-Control that decide who may store a response (5.2.2)."""
+    """The directives of a Cache-Control that decide who may store a response (5.2.2)."""
 
     private: bool  # or no-store
     public: bool
     immutable: bool
-    lifetimes: tuple[int, ...]  # seconds, that of shared caches first; none without a word
+    lifetimes: tuple[int, ...]  # seconds, that of shared caches first; may be empty
 
 
 @lru_cache
@@ -112,7 +112,7 @@ def directives(cache_control: str) -> Directives:
 
 
 def who_may_store(answer: Answer) -> str:
-    """Return a Cache-Control: the stricter of what a response says and of what it contains."""
+    """Return the Cache-Control of a response, or a stricter one if its headers require that."""
     fields = answer.fields
     said = fields.get("cache-control", "no-store")
     vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
@@ -121,14 +121,14 @@ def who_may_store(answer: Answer) -> str:
     private, _, immutable, lifetimes = directives(said)
     if private or (vary <= {"", "accept-encoding"} and "set-cookie" not in fields):
         return said
-    # A versioned file is the same for everyone; the lifetime of a page was meant for all visitors.
+    # A versioned file is the same for everyone, so its visitor may store it; a page may not be.
     return (
         f"private, max-age={min(lifetimes)}, immutable" if immutable and lifetimes else "no-store"
     )
 
 
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
-    """Return all that the URLs in a page can depend on, whatever middleware an owner adds."""
+    """Return everything that URLs in a page can depend on, whatever middleware the site adds."""
     get = environ.get
     return (
         get("wsgi.url_scheme"),
@@ -165,7 +165,7 @@ class Cache:
     def respond(
         self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Send what is stored, or else the response of the site."""
+        """Send the stored response, or else that of the site."""
         entry = self.entries.get(key) if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
         if not entry or not (entry.immutable or environ.keys().isdisjoint(CREDENTIALS)):
             return self.ask(key, environ, start_response)
@@ -182,7 +182,7 @@ class Cache:
     def ask(
         self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Send the response of the site, which no more caches may store than it allows."""
+        """Send the response of the site, and store it if it is public."""
         sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
         environ[SEEN] = []
         answer = call(self.app, environ)
@@ -210,7 +210,7 @@ class Cache:
             start_response(OK, headers)
             return body if whole is None else (whole,)
         lifetimes = directives(fields["cache-control"]).lifetimes
-        # What came with an age has less of its lifetime left than it says.
+        # A response with an Age has used up a part of its lifetime.
         max_age = lifetimes[0] if lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
         shared = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)

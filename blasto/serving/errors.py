@@ -1,4 +1,4 @@
-"""Errors: the page error.html, or a problem for a program (RFC 9457)."""
+"""Error responses: the page error.html, or for an API client a problem (RFC 9457)."""
 
 import json
 
@@ -12,7 +12,7 @@ MAX_ACCEPT = 500  # characters; a longer header is not parsed
 
 
 def init_app(app: Flask) -> None:
-    """Register the error pages, unless the site has its own; any handler of its own wins."""
+    """Register the error pages, unless the site handles all exceptions itself."""
     handlers = app.error_handler_spec[None][None]
     if Exception not in handlers:
         app.register_error_handler(Exception, error_response)

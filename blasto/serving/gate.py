@@ -1,4 +1,4 @@
-"""What every request passes before the site sees it: ID, size, proxy, host and HTTPS."""
+"""Checks each request before the site handles it: ID, size, proxy, host and HTTPS."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from werkzeug.wsgi import get_host
 from .headers import SecurityHeaders
 from .log import name_request
 
-# A header may come in several lines. This is what gunicorn allows for one, and enough for all.
+# gunicorn limits each line of a header to this; together, several lines could be longer.
 MAX_HEADER = 8190  # characters
 HEADERS = ("HTTP_", "CONTENT_")
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
@@ -82,7 +82,7 @@ class Gate:
 
 
 def limit_headers(app: WSGIApplication) -> WSGIApplication:
-    """Reject requests with a header that is longer than anything should parse."""
+    """Reject requests with a header that is too long to parse."""
 
     def limited(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         for name, value in environ.items():
@@ -96,7 +96,7 @@ def limit_headers(app: WSGIApplication) -> WSGIApplication:
 
 
 def plain_text(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WSGIApplication:
-    """Return an application that sends a text, which depends on no host and no template."""
+    """Return an application that sends a text, for which it needs neither host nor template."""
     body = f"{text}\n".encode()
     length = ("Content-Length", str(len(body)))
     plain = [("Content-Type", "text/plain; charset=utf-8"), length, ("Cache-Control", "no-store")]

@@ -40,8 +40,8 @@ from gunicorn.http.errors import LimitRequestHeaders
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{os.environ.get('PORT', '8000')}"
 
-# A connection takes a file descriptor, of which a shell allows 1,024 unless told otherwise, and
-# 13 kB of memory. Per worker.
+# Per worker. Each connection takes a file descriptor, of which a shell allows 1,024 by default,
+# and 13 kB of memory.
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 worker_connections = 2500 if hard_limit < 0 else min(2500, hard_limit - 64)  # -1 is no limit
@@ -49,7 +49,7 @@ worker_connections = 2500 if hard_limit < 0 else min(2500, hard_limit - 64)  # -
 # Heroku's router keeps idle connections for 90 s, and loses a request on one that closes sooner.
 keepalive = 95  # seconds
 
-# Idle connections are closed only then. SIGKILL follows SIGTERM after 10 s in a container, and
+# Idle connections stay open until then. SIGKILL follows SIGTERM after 10 s in a container, and
 # after 30 s on Heroku.
 graceful_timeout = 7  # seconds
 
@@ -87,7 +87,7 @@ class LineLogger(Logger):
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
     def setup(self, cfg: Any) -> None:
-        """Write gunicorn's own events where all others go."""
+        """Write gunicorn's own events to standard output, as all others."""
         super().setup(cfg)
         for handler in self.error_log.handlers:
             if getattr(handler, "stream", None) is sys.stderr:
@@ -103,7 +103,7 @@ class LineLogger(Logger):
         if "PATH_INFO" not in environ:  # gunicorn has rejected it: its headers are in `req` alone
             request_id = dict(req.headers).get("X-REQUEST-ID")
         address = f" address={environ.get('REMOTE_ADDR')}" if LOG_ADDRESSES else ""
-        write(  # quote() quotes what a client can choose freely
+        write(  # quote() is for values that a client can choose freely
             f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'])}"
             f" status={resp.status[:3]} bytes={resp.sent}"
             f" duration={request_time.total_seconds() * 1000:.1f}ms{address}"
@@ -155,7 +155,7 @@ if worker_class == "gevent":
             return data
 
     clients: set[Any] = set()
-    # Of those without a request, the bytes that each has sent; the longest waiting first.
+    # Clients without a complete request, and how many bytes each has sent; the oldest first.
     waiting: dict[Any, int] = {}
 
     def close_oldest() -> None:
@@ -167,7 +167,7 @@ if worker_class == "gevent":
                 oldest.shutdown(socket.SHUT_RDWR)
 
     def post_worker_init(worker: Any) -> None:
-        """Let new visitors in: if connections run out, an idle one is closed."""
+        """Close the longest idle connection if there is hardly room for another."""
         if worker.cfg.worker_class_str != "gevent":  # by GUNICORN_CMD_ARGS
             return
         handle = worker.handle
@@ -203,7 +203,7 @@ if worker_class == "gevent":
             gevent.sleep(0)
 
     def worker_abort(_worker: Any) -> None:
-        """Name the request that has blocked the worker until its timeout."""
+        """Log the request that has blocked the worker until its timeout."""
         req = getattr(gevent.getcurrent(), "request", None)
         if req:
             request_id = dict(req.headers).get("X-REQUEST-ID", "-")

@@ -48,7 +48,7 @@ class SecurityHeaders:
         return app(environ, start)
 
     def complete(self, headers: Headers, environ: WSGIEnvironment) -> Headers:
-        """Return the headers of a response with the missing ones."""
+        """Return the headers of a response, and the security headers that it lacks."""
         present = {name.lower() for name, _ in headers}
         missing = [header for name, header in self.headers.items() if name not in present]
         if environ["wsgi.url_scheme"] == "https" and HSTS[0].lower() not in present:

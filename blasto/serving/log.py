@@ -16,13 +16,13 @@ REQUEST_ID = re.compile(r"[\w-]{20,200}", re.ASCII)  # as Heroku's router accept
 
 
 def init_app(app: Flask) -> None:
-    """Log what no other handler does, and give templates `request_id()`."""
-    # Of all loggers, for as long as the site sets up no handlers of its own, sooner or later.
+    """Log all events that no other handler does, and give templates `request_id()`."""
+    # For all loggers, until the site sets up handlers of its own.
     handler = LogfmtHandler(sys.stdout)
     handler.addFilter(lambda _record: not logging.root.handlers)
     logging.lastResort = flask.logging.default_handler = handler
     logging.captureWarnings(capture=True)
-    logging.getLogger("py.warnings").handlers = [handler]  # or logging adds one that does nothing
+    logging.getLogger("py.warnings").handlers = [handler]  # or logging adds a NullHandler
     if not logging.root.handlers:
         logging.root.setLevel(logging.INFO)
     if app.debug:
@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
 
 
 def name_request(environ: WSGIEnvironment) -> str:
-    """Return the X-Request-ID that the router sent, or a new one, which all others then see."""
+    """Return the X-Request-ID of a request; if it has no valid one, give it a new one."""
     sent: str = environ.get("HTTP_X_REQUEST_ID", "")
     if sent and REQUEST_ID.fullmatch(sent):
         return sent
@@ -45,7 +45,7 @@ def request_id() -> str:
 
 
 class LogfmtHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python has it as generic
-    """Writes a record as a line of logfmt; no message can look like two."""
+    """Writes each record as one line of logfmt, whatever its message contains."""
 
     failed = False
 
@@ -64,7 +64,7 @@ class LogfmtHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python 
         return "\n    ".join([line, *(repr(text)[1:-1] for text in details)])
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
-        """Say once that the log cannot be written: no event is worth a visitor's response."""
+        """Report once that the log cannot be written; no response fails for that."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
         elif not self.failed:

@@ -1,4 +1,4 @@
-"""How a public response is sent: encoding, ETag, conditions and ranges (RFC 9110)."""
+"""Public responses: encoding, ETags, conditional requests and ranges (RFC 9110)."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ from werkzeug.wsgi import FileWrapper
 from .headers import Headers, joined, replaced
 
 OK = "200 OK"
-MAX_FIELD = 500  # characters; what is longer is not parsed
+MAX_FIELD = 500  # characters; a longer header is not parsed
 
 CONDITIONS = (
     *("HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH", "HTTP_IF_RANGE"),
@@ -61,7 +61,7 @@ class Representation:
                 self.etag = f'{self.etag[:-1]}-gzip"'
                 changed["Content-Encoding"] = "gzip"
         if "accept-ranges" in fields:
-            changed["Accept-Ranges"] = "none"  # the whole is sent, as the ETag is of the encoding
+            changed["Accept-Ranges"] = "none"  # it is sent whole, whatever range is requested
         self.body = body
         self.size = len(body) + 4_000  # bytes of memory, its headers and its key included
         changed |= {"Content-Length": str(len(body)), "ETag": self.etag}
@@ -76,7 +76,7 @@ class Representation:
     def send(
         self, environ: WSGIEnvironment, start_response: StartResponse, *age: tuple[str, str]
     ) -> Iterable[bytes]:
-        """Send it, or what a condition of the request leads to."""
+        """Send it, or what the conditions of the request require."""
         status = condition(environ, self.etag, self.last_modified)
         if status == OK:
             start_response(status, [*self.headers, *age])
@@ -91,7 +91,7 @@ class Representation:
 def send_file(
     headers: Headers, body: Any, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
-    """Send a file as it is read, or a range of it, or what a condition of the request leads to."""
+    """Send a file as it is read, a range of it, or what the conditions of the request require."""
     fields = joined(headers)
     names = ("HTTP_RANGE", "HTTP_IF_RANGE")
     asked: dict[str, str] = {name: environ[name] for name in names if name in environ}
@@ -100,7 +100,7 @@ def send_file(
     status = condition(environ, fields["etag"], fields.get("last-modified"))
     response = Response(file, status, headers, direct_passthrough=True)
     response.accept_ranges = "bytes"
-    # Of several ranges, or a malformed one, the whole is sent (14.2).
+    # If there are several ranges, or a malformed one, the whole file is sent (14.2).
     if status == OK and ONE_RANGE.fullmatch(asked.get("HTTP_RANGE", "")):
         size = int(fields["content-length"])
         try:
@@ -125,7 +125,7 @@ def closed(body: Iterable[bytes]) -> Iterable[bytes]:
 
 
 def condition(environ: WSGIEnvironment, etag: str, last_modified: str | None) -> str:
-    """Return the status that the conditions of a request lead to (13.2.2)."""
+    """Return the status that the conditions of a request require (13.2.2)."""
     match, none_match = environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH")
     if match is not None:
         tags = Request({"HTTP_IF_MATCH": match[:MAX_FIELD]}).if_match

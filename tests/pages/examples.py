@@ -1,4 +1,4 @@
-"""What the tests cannot read from the URL map: change it with your routes."""
+"""Facts about your routes that the URL map does not have: change them with the routes."""
 
 from typing import Any
 
