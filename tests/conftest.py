@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from hypothesis import settings
 from playwright.sync_api import Browser, Error, sync_playwright
 
-from tests.processes import HEROKU, ROOT, Server, procfile
+from tests.processes import HEROKU, ROOT, SPECIMEN, Server, procfile
 
 # The site's settings in every test: in process, in the servers, and so in the browser. They are
 # put into the environment, from which nothing else of what follows gets in.
@@ -86,17 +86,17 @@ def pages() -> list[Page]:
     return survey().pages
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def dyno() -> Iterator[Server]:
     """The specimen application, as Heroku runs it."""
-    with procfile(app="tests.serving.conftest:make_app()", **HEROKU) as server:
+    with procfile(app=SPECIMEN, **HEROKU) as server:
         yield server
 
 
-@pytest.fixture
-def new_dyno() -> Iterator[Server]:
-    """One that a test may kill."""
-    with procfile(app="tests.serving.conftest:make_app()", **HEROKU) as server:
+@pytest.fixture(scope="session")
+def threads() -> Iterator[Server]:
+    """The same with threads in place of greenlets."""
+    with procfile(app=SPECIMEN, WEB_THREADS="8", **HEROKU) as server:
         yield server
 
 
