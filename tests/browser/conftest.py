@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Error, Request, ViewportSize
@@ -85,7 +85,14 @@ def time_limit(browser: Browser, seconds: int) -> Iterator[None]:
     session = browser.new_browser_cdp_session()
     group = session.send("SystemInfo.getProcessInfo")["processInfo"][0]["id"]
     session.detach()
-    timer = Timer(seconds, kill_renderers, [group])
+
+    def kill_renderers() -> None:
+        for pid in processes_of(group):
+            with suppress(OSError):  # it ended meanwhile
+                if "--type=renderer" in Path(f"/proc/{pid}/cmdline").read_text():
+                    os.kill(pid, signal.SIGKILL)
+
+    timer = Timer(seconds, kill_renderers)
     timer.start()
     try:
         yield
@@ -93,24 +100,10 @@ def time_limit(browser: Browser, seconds: int) -> Iterator[None]:
         timer.cancel()
 
 
-def kill_renderers(group: int) -> None:
-    for pid in processes_of(group):
-        with suppress(OSError):  # it ended meanwhile
-            if "--type=renderer" in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal.SIGKILL)
-
-
-class Visits(NamedTuple):
-    """The pages that load in the browser, and what went wrong."""
-
-    pages: list[Page]
-    problems: dict[str, list[str]]
-
-
 @pytest.fixture(scope="session")
-def visits(browser: Browser, site: Server) -> Visits:
-    """Load each page once."""
-    loaded = []
+def loaded(browser: Browser, site: Server) -> list[Page]:
+    """Load each page once; return those that do, and note what goes wrong."""
+    loaded: list[Page] = []
     error_page = survey().error_page
     for page in filter(None, [error_page, *survey().pages]):
         try:
@@ -126,35 +119,35 @@ def visits(browser: Browser, site: Server) -> Visits:
             PROBLEMS.setdefault(fault, []).append(str(page))
         if error_page not in [None, *loaded]:
             break
-    return Visits(loaded, dict(PROBLEMS))
+    return loaded
 
 
 @pytest.fixture(autouse=True)
-def _nothing_new_goes_wrong(request: pytest.FixtureRequest, visits: Visits) -> Iterator[None]:
-    if not visits.pages and request.function.__name__ != "test_it_loads_without_an_error":
+def _nothing_new_goes_wrong(request: pytest.FixtureRequest, loaded: list[Page]) -> Iterator[None]:
+    if not loaded and request.function.__name__ != "test_it_loads_without_an_error":
         pytest.skip("no page loads: see test_it_loads_without_an_error")
     if FOUND and request.path.name != "test_pages.py":
         pytest.skip(f"the same may be wrong here: mend first what {FOUND[0]}")
-    before = {*visits.problems, *PROBLEMS}
+    before = {*PROBLEMS}
     yield
     report({problem: places for problem, places in PROBLEMS.items() if problem not in before})
 
 
-Hold = Callable[..., None]
+Hold = Callable[[Callable[[Tab], Iterable[str]]], None]
 
 
 @pytest.fixture
-def hold_in_tabs(browser: Browser, site: Server, visits: Visits) -> Hold:
+def hold_in_tabs(browser: Browser, site: Server, loaded: list[Page]) -> Hold:
     """Hold each page, in a tab of its own, to a check."""
 
-    def hold_in_tabs(check: Callable[[Tab], Iterable[str]], **options: Any) -> None:
+    def hold_in_tabs(check: Callable[[Tab], Iterable[str]]) -> None:
         def visit(page: Page) -> Iterator[str]:
-            with new_tab(browser, site, page, **options) as tab:
+            with new_tab(browser, site, page) as tab:
                 tab.goto(page.url)
                 for fault in check(tab):
                     FOUND.append(fault)
                     yield fault
 
-        hold(visits.pages, visit, Error)
+        hold(loaded, visit, Error)
 
     return hold_in_tabs
