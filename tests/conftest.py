@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, NoReturn
 
 import pytest
@@ -11,7 +12,7 @@ from dotenv import dotenv_values
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.processes import HEROKU, ROOT, SPECIMEN, Server, procfile
 
@@ -113,21 +114,17 @@ def site() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     chromium = require_program("chromium", "chromium")
-    try:
-        playwright = sync_playwright().start()
-    except Exception as error:  # noqa: BLE001  # whatever its driver lacks, it is not the site's fault
-        skip_or_fail(f"Playwright's driver does not start ({error}): run apt-get install chromium")
-    try:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=[
-                *("--disable-quic", "--disable-background-networking", "--disable-sync"),
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing gets out
-            ],
-        )
-    except Error as error:
-        playwright.stop()
-        skip_or_fail(f"Chromium does not start: {error.message.splitlines()[0]}")
-    yield browser
-    browser.close()
-    playwright.stop()
+    with ExitStack() as stack:
+        try:
+            playwright = stack.enter_context(sync_playwright())
+            browser = playwright.chromium.launch(
+                executable_path=chromium,
+                args=[
+                    *("--disable-quic", "--disable-background-networking", "--disable-sync"),
+                    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing gets out
+                ],
+            )
+        except Exception as error:  # noqa: BLE001  # whatever is missing, it is not the site's fault
+            reason = str(error).partition("\n")[0]
+            skip_or_fail(f"Chromium does not start ({reason}): run apt-get install chromium")
+        yield stack.enter_context(browser)

@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPMessage
 from pathlib import Path
 from typing import NamedTuple, Self
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "blasto"
 PROCFILE_COMMAND = re.findall(r"^web:\s*(.*)", (ROOT / "Procfile").read_text(), re.MULTILINE)[0]
 # An application of the tests' own, which `serving` has to serve as well.
@@ -34,18 +34,8 @@ class Response(NamedTuple):
     """A response, read to its end."""
 
     status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        """Return the only value of a header."""
-        values = [value for key, value in self.headers if key.lower() == name.lower()]
-        assert len(values) <= 1, f"{name} is sent {len(values)} times"
-        return values[0] if values else None
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
+    headers: HTTPMessage
+    text: str
 
 
 def free_port() -> int:
@@ -119,7 +109,7 @@ class Server:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
             connection.request(method, target, headers=headers or {})
             response = connection.getresponse()
-            return Response(response.status, response.getheaders(), response.read())
+            return Response(response.status, response.headers, response.read().decode())
 
     def connect(self, text: str = "") -> socket.socket:
         """Return a connection that has sent a text."""

@@ -4,12 +4,13 @@ import logging
 import re
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import urljoin
 
 import pytest
@@ -101,14 +102,14 @@ def hold(
     pages: Iterable[Page], check: Callable[[Page], Iterable[str]], *errors: type[Exception]
 ) -> None:
     """Check each page; fail with each fault once, behind the pages that have it."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = defaultdict(list)
     for page in pages:
         try:
             faults = dict.fromkeys(check(page))
         except errors as error:
             faults = {str(error).partition("\n")[0]: None}
         for fault in faults:
-            found.setdefault(fault, []).append(str(page))
+            found[fault].append(str(page))
     report(found)
 
 
@@ -120,14 +121,10 @@ def report(faults: dict[str, list[str]]) -> None:
 
 
 @contextmanager
-def time_limit() -> Iterator[None]:
-    """Raise TimeoutError in what takes too long, such as a view that waits for an event."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"no response within {SECONDS} s")
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS, 1)  # again, if the first is caught
+def time_limit(seconds: float, stop: Callable[[], object]) -> Iterator[None]:
+    """Call a function if something takes too long."""
+    previous = signal.signal(signal.SIGALRM, lambda *_: stop())
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # again, if what it raises is caught
     try:
         yield
     finally:
@@ -135,12 +132,16 @@ def time_limit() -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
+def give_up() -> NoReturn:
+    raise TimeoutError(f"no response within {SECONDS} s")
+
+
 def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
     """Follow redirects on the site; read only HTML, because a stream may have no end."""
     headers |= {"Cookie": cookie} if cookie else {}
     history: list[TestResponse] = []
     while True:
-        with time_limit():
+        with time_limit(SECONDS, give_up):  # such as a view that waits for an event
             response = app.test_client(use_cookies=False).get(url, headers=headers)
             body = bytearray()
             for part in response.iter_encoded() if response.mimetype == "text/html" else ():
@@ -161,14 +162,14 @@ class Survey(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.problems: dict[str, list[str]] = {}
+        self.problems: dict[str, list[str]] = defaultdict(list)
         self.errors: list[BaseException] = []
         self.app = create_app()
         self.app.logger.addHandler(self)
         try:
             self.cookie = session_cookie(self.app)
         except Exception as error:  # noqa: BLE001  # of whatever kind, it is reported
-            self.problems[f"cannot be tested: prepare() raises {cause(error)}"] = ["/"]
+            self.problems[f"cannot be tested: prepare() raises {cause(error)}"].append("/")
             self.cookie = ""
         self.error_page = self.visit(ERROR_PAGE, "")
         found = [page for it in self.urls().items() if (page := self.visit(*it))]
@@ -176,14 +177,11 @@ class Survey(logging.Handler):
         links = {link for page in self.pages for link in page.document.links(page.url)}
         for page in found:
             if page not in self.pages and (page.url in links or page.endpoint in EXAMPLES):
-                self.problem(NO_DOCUMENT, str(page))
+                self.problems[NO_DOCUMENT].append(str(page))
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
             self.errors.append(record.exc_info[1])
-
-    def problem(self, text: str, place: str) -> None:
-        self.problems.setdefault(text, []).append(place)
 
     @property
     def is_blocked(self) -> bool:
@@ -203,7 +201,8 @@ class Survey(logging.Handler):
                 found.setdefault(url, rule.endpoint)
             else:
                 values = ", ".join(f'"{name}": …' for name in sorted(rule.arguments))
-                self.problem(f'needs "{rule.endpoint}": {{{values}}}, {NO_EXAMPLE}', rule.rule)
+                needs = f'needs "{rule.endpoint}": {{{values}}}, {NO_EXAMPLE}'
+                self.problems[needs].append(rule.rule)
         return found
 
     def visit(self, url: str, endpoint: str) -> Page | None:
@@ -214,7 +213,7 @@ class Survey(logging.Handler):
             try:
                 response = get(self.app, url, cookie)
             except Exception as error:  # noqa: BLE001  # likewise
-                self.problem(f"fails with 500: {cause(error)}", f"{url} ({view})")
+                self.problems[f"fails with 500: {cause(error)}"].append(f"{url} ({view})")
                 return None
             page = Page(url, endpoint, view, cookie, response, Document(response.text))
             if not page.asks_to_sign_in():
@@ -222,11 +221,11 @@ class Survey(logging.Handler):
         status = response.status_code
         if status >= 500 or (self.errors and not endpoint):
             reason = cause(self.errors[0]) if self.errors else "see the log"
-            self.problem(f"fails with 500: {reason}", str(page))
+            self.problems[f"fails with 500: {reason}"].append(str(page))
         elif page.asks_to_sign_in():
-            self.problem(SIGN_IN, str(page))
+            self.problems[SIGN_IN].append(str(page))
         elif status == 404 and endpoint in EXAMPLES:
-            self.problem("is 404: change its example, or let prepare() make it", str(page))
+            self.problems["is 404: change its example, or let prepare() make it"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:
             return page if status == (200 if endpoint else 404) else None
         return None
@@ -257,11 +256,8 @@ def build(rule: Rule) -> str | None:
 def is_here(path: str) -> bool:
     """Return whether a file belongs to the site, not to a package or the tests."""
     file = Path(path).resolve()
-    return (
-        file.is_relative_to(ROOT.resolve())
-        and not file.is_relative_to(ROOT.resolve() / "tests")
-        and "site-packages" not in file.parts
-    )
+    is_inside = ROOT in file.parents and ROOT / "tests" not in file.parents
+    return is_inside and "site-packages" not in file.parts
 
 
 def is_own(view: Any) -> bool:

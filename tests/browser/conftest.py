@@ -2,10 +2,11 @@
 
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, Dialog, Error, Request, ViewportSize
 from playwright.sync_api import Page as Tab
 
 from tests.processes import Server, processes_of
-from tests.sitemap import Page, hold, report, survey
+from tests.sitemap import Page, hold, report, survey, time_limit
 
 PHONE: ViewportSize = {"width": 320, "height": 640}  # or 1280 pixels at 400 % (WCAG 1.4.10)
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
@@ -24,7 +25,7 @@ BROKEN = """() => [...document.images]
     .filter(image => performance.getEntriesByName(image.currentSrc)[0]?.responseStatus < 400)
     .map(image => image.outerHTML)"""
 # What has gone wrong in a tab so far, and where.
-PROBLEMS: dict[str, list[str]] = {}
+PROBLEMS: dict[str, list[str]] = defaultdict(list)
 # What the pages, and then the elements, were found to lack.
 FOUND: list[str] = []
 
@@ -41,7 +42,7 @@ def new_tab(
 
     def note(problem: str, *, expected: object = False) -> None:
         if not expected:
-            PROBLEMS.setdefault(problem, []).append(str(page or tab.url))
+            PROBLEMS[problem].append(str(page or tab.url))
 
     def note_error(text: str, url: str) -> None:
         # The status of the page itself, and of what it links to, is tested in process.
@@ -75,29 +76,19 @@ def new_tab(
         if cookie:
             name, _, value = cookie.partition("=")
             context.add_cookies([{"name": name, "value": value, "url": origin}])
-        with time_limit(browser, seconds):
+        session = browser.new_browser_cdp_session()
+        group = session.send("SystemInfo.getProcessInfo")["processInfo"][0]["id"]
+        session.detach()
+        with time_limit(seconds, partial(kill_renderers, group)):
             yield tab
 
 
-@contextmanager
-def time_limit(browser: Browser, seconds: int) -> Iterator[None]:
-    """Kill a page that is stuck in a script, for which Playwright waits without end."""
-    session = browser.new_browser_cdp_session()
-    group = session.send("SystemInfo.getProcessInfo")["processInfo"][0]["id"]
-    session.detach()
-
-    def kill_renderers() -> None:
-        for pid in processes_of(group):
-            with suppress(OSError):  # it ended meanwhile
-                if "--type=renderer" in Path(f"/proc/{pid}/cmdline").read_text():
-                    os.kill(pid, signal.SIGKILL)
-
-    timer = Timer(seconds, kill_renderers)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def kill_renderers(group: int) -> None:
+    """End a page that is stuck in a script, for which Playwright waits without end."""
+    for pid in processes_of(group):
+        with suppress(OSError):  # it ended meanwhile
+            if "--type=renderer" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +107,7 @@ def loaded(browser: Browser, site: Server) -> list[Page]:
             stuck = "it is stuck in a script" if "crashed" in error.message else error.message
             faults = [f"does not load: {stuck.splitlines()[0]}"]
         for fault in faults:
-            PROBLEMS.setdefault(fault, []).append(str(page))
+            PROBLEMS[fault].append(str(page))
         if error_page not in [None, *loaded]:
             break
     return loaded

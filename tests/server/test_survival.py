@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -45,15 +46,13 @@ def visits(port: int) -> Iterator[list[object]]:
             except OSError as error:
                 results.append(error)
 
-    threads = [Thread(target=visit) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield results
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor() as pool:
+        for _ in range(4):
+            pool.submit(visit)
+        try:
+            yield results
+        finally:
+            done.set()
 
 
 def in_shell(script: str) -> Server:
