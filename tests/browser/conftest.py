@@ -133,7 +133,7 @@ def hold_in_tabs(browser: Browser, site: Server, loaded: list[Page]) -> Hold:
 
     def hold_in_tabs(check: Callable[[Tab], Iterable[str]]) -> None:
         def visit(page: Page) -> Iterator[str]:
-            with new_tab(browser, site, page) as tab:
+            with new_tab(browser, site, page, reduced_motion="reduce") as tab:
                 tab.goto(page.url)
                 for fault in check(tab):
                     FOUND.append(fault)

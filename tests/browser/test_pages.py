@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -38,6 +38,7 @@ CROWDED = """controls => controls.filter(it => {
     const narrow = room < 2 * parseFloat(style.fontSize) && it.matches("select, :read-write");
     return narrow || !found.every(other => it.contains(other));
 }).map(it => it.outerHTML)"""
+GROUND = "getComputedStyle(document.documentElement).background"
 FOCUS = """() => {
     const element = document.activeElement, style = getComputedStyle(element);
     const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
@@ -70,13 +71,20 @@ def test_it_loads_without_an_error() -> None:
     report(PROBLEMS)
 
 
-def test_it_is_accessible(hold_in_tabs: Hold) -> None:
+def test_it_is_accessible_in_both_colour_schemes(hold_in_tabs: Hold) -> None:
     def check(tab: Tab) -> Iterator[str]:
+        grounds = []
         for scheme, screen in product(SCHEMES, (PHONE, DESKTOP)):
-            tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            tab.emulate_media(color_scheme=scheme)
             tab.set_viewport_size(screen)
             tab.reload()
             yield from violations(tab)
+            grounds.append(tab.evaluate(GROUND))
+        tab.emulate_media(media="print")
+        if grounds[0] == grounds[-1]:
+            yield "has the same background in light and in dark: see :root in style.css"
+        elif tab.evaluate(GROUND) == grounds[-1]:
+            yield "prints its dark background: see :root in style.css"
 
     hold_in_tabs(check)
 
@@ -109,20 +117,5 @@ def test_the_keyboard_reaches_every_control_and_skips_to_the_content(hold_in_tab
         works = works and tab.locator("main:focus").count()
         if tab.locator("main").count() and not works:  # without <main>, axe says so
             yield "has no skip link to <main> as its first control: see base.html"
-
-    hold_in_tabs(check)
-
-
-def test_it_follows_the_colour_scheme_on_screens_alone(hold_in_tabs: Hold) -> None:
-    def check(tab: Tab) -> Iterator[str]:
-        def background(**media: Any) -> str:
-            tab.emulate_media(**media)
-            return tab.evaluate("getComputedStyle(document.documentElement).background")
-
-        light, dark = (background(color_scheme=scheme) for scheme in SCHEMES)
-        if dark == light:
-            yield "has the same background in light and in dark: see :root in style.css"
-        elif background(media="print") == dark:
-            yield "prints its dark background: see :root in style.css"
 
     hold_in_tabs(check)
