@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Event
 from time import sleep
@@ -44,7 +44,7 @@ def visits(port: int) -> Iterator[list[object]]:
             try:
                 with urlopen(f"http://127.0.0.1:{port}/", timeout=30) as response:
                     results.append(response.status)
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 results.append(error)
 
     with ThreadPoolExecutor() as pool:
@@ -156,11 +156,12 @@ def test_a_client_that_sends_many_requests_at_once_lets_others_in(worker: Server
 
 def test_a_request_that_blocks_its_worker_is_named() -> None:
     env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--timeout 2 --graceful-timeout 1"}
-    with procfile(app=SPECIMEN, **env) as server, server.connect(GET.format("/spin") + "\r\n"):
+    request = GET.format("/spin") + "X-Request-Id: its-own\r\n\r\n"
+    with procfile(app=SPECIMEN, **env) as server, server.connect(request):
         until(lambda: "level=critical" in server.output, 60)
 
         (line,) = [line for line in server.lines if "level=critical" in line]
-        assert 'method=GET path="/spin"' in line
+        assert line.endswith('method=GET path="/spin" request_id="its-own"')
 
 
 def test_a_log_that_cannot_be_written_loses_no_request(tmp_path: Path) -> None:
