@@ -105,7 +105,7 @@ def threads() -> Iterator[Server]:
 def site() -> Iterator[Server]:
     """The site, served by the Procfile's command."""
     require_pages()
-    with procfile() as server:
+    with procfile(LOG_ADDRESSES="1") as server:
         yield server
     _, traceback, rest = server.output.partition("Traceback")
     assert not traceback, rest[:5000]

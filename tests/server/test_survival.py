@@ -162,6 +162,7 @@ def test_a_request_that_blocks_its_worker_is_named() -> None:
 
         (line,) = [line for line in server.lines if "level=critical" in line]
         assert line.endswith('method=GET path="/spin" request_id="its-own"')
+        until(lambda: server.get().status == 200, 30)  # by another worker
 
 
 def test_a_log_that_cannot_be_written_loses_no_request(tmp_path: Path) -> None:
