@@ -62,6 +62,7 @@ CANONICAL = {
     "/user/.": "/user?name=.",
     "/user/..": "/user?name=..",
     "/user//evil.test": "/user?name=/evil.test",
+    "/user?name=+.": "/user?name=.",
     "/user?name=%5Cevil.test": "/user/%5Cevil.test",
     "/user?name=%25ff+%2B": "/user/%25ff%20+",
 }
