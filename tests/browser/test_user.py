@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, new_tab
+from tests.browser.conftest import PHONE, new_tab
 from tests.browser.test_pages import SCHEMES, overflow, violations
 from tests.pages.test_user import get_index
 from tests.processes import Server
@@ -102,7 +102,6 @@ def test_a_name_fits_and_paints_nothing_outside_its_box(tab: Page) -> None:
 
 
 def test_a_name_is_whole_in_every_script(tab: Page) -> None:
-    tab.set_viewport_size(DESKTOP)
     for text in TALL:
         name = greet(tab, text)
 
