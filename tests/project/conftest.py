@@ -5,7 +5,7 @@ from shutil import copytree
 
 import pytest
 
-from tests.project.shell import commit, make_site, run
+from tests.project.shell import commit, run, startproject
 
 FONT = b"\0blasto\r\n\xff"  # a file that is no text
 
@@ -19,7 +19,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(f"git init -q {folder}/blasto && {files} | xargs -0 cp --parents -t {folder}/blasto")
     (folder / "blasto" / "blasto" / "static" / "font.woff2").write_bytes(FONT)
     commit(folder / "blasto", "Everything")
-    make_site(folder / "blasto", folder / "shop")
+    startproject("shop", root=folder / "blasto")  # beside it
     return folder
 
 

@@ -4,30 +4,26 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 import pytest
-from click.testing import CliRunner
 
-from blasto.startproject import startproject as command
+from blasto.app import create_app
 
 from tests.processes import ROOT
 
 BIN = Path(sys.executable).parent
 OF_THE_TESTS = ("FLASK_", "COV", "PYTEST", "PIPENV_", "VIRTUAL_ENV")
 GIT = {"GIT_CONFIG_GLOBAL": f"{ROOT}/tests/project/gitconfig", "GIT_CONFIG_NOSYSTEM": "1"}
+TREE = "git rev-parse HEAD^{tree}"
 
 
 def run(command: str, cwd: Path = ROOT, **env: str) -> str:
     """Run a command to its end, as in a new shell, and return its output."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(OF_THE_TESTS)}
+    shell, env = ["bash", "-c", command], inherited | GIT | env
     done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=cwd,
-        env=inherited | GIT | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+        shell, cwd=cwd, env=env, stdout=PIPE, stderr=STDOUT, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -37,31 +33,22 @@ def commit(repository: Path, subject: str) -> None:
     run(f"git add --all && git commit --quiet --message '{subject}'", repository)
 
 
-def startproject(*arguments: object, root: Path = ROOT, **env: str) -> tuple[int, str]:
-    """Run `flask startproject` with a checkout; return its exit status and its output."""
+def startproject(*arguments: object, root: Path = ROOT, fails: bool = False, **env: str) -> str:
+    """Run `flask startproject` with a checkout, and return its output."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("newsite", "startproject"):
             patch.setattr(f"blasto.{module}.ROOT", root)
-        for name, value in (GIT | env).items():
-            patch.setenv(name, value)
-        result = CliRunner().invoke(command, [*map(str, arguments)])
-    assert isinstance(result.exception, SystemExit | None), result.output
-    return result.exit_code, result.output
+        runner = create_app().test_cli_runner(env=GIT | env, catch_exceptions=False)
+        result = runner.invoke(args=["startproject", *map(str, arguments)])
+    assert bool(result.exit_code) == fails, result.output
+    return result.output
 
 
 def rejected(*arguments: object, root: Path = ROOT, **env: str) -> str:
     """Return the one line with which `flask startproject` ends."""
-    status, output = startproject(*arguments, root=root, **env)
-    message = output.splitlines()[-1]
-    assert status
+    message = startproject(*arguments, root=root, fails=True, **env).splitlines()[-1]
     assert message.startswith("Error: ")
     return message
-
-
-def make_site(root: Path, folder: Path) -> Path:
-    status, output = startproject("shop", folder, root=root)
-    assert status == 0, output
-    return folder
 
 
 def edit(file: Path, old: str, new: str) -> None:
