@@ -10,29 +10,35 @@ from blasto.picture import picture
 
 from tests.sitemap import Document
 
+HEROKU = {"DYNO": "web.1"}
 
-@pytest.mark.parametrize("setting", [1, True, 0])
-def test_session_cookies_are_lax_and_secure_where_the_site_is_https_only(setting: object) -> None:
-    app = create_app({"HTTPS_ONLY": setting})
+
+@pytest.mark.parametrize(
+    ("env", "config", "is_secure"),
+    [
+        ({}, {}, False),
+        (HEROKU, {}, True),
+        (HEROKU | {"FLASK_HTTPS_ONLY": "0"}, {}, False),
+        (HEROKU, {"HTTPS_ONLY": 0}, False),
+        ({"FLASK_HTTPS_ONLY": "1"}, {}, True),
+    ],
+)
+def test_session_cookies_are_lax_and_on_heroku_secure(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], config: dict[str, int], *, is_secure: bool
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    app = create_app(config)
     app.add_url_rule("/in", "in", lambda: str(session.setdefault("name", "Bo")))
 
     cookie = app.test_client().get("/in", base_url="https://localhost").headers["Set-Cookie"]
 
     assert "; SameSite=Lax" in cookie
-    assert ("; Secure" in cookie) == bool(setting)
-
-
-@pytest.mark.parametrize("on_heroku", [True, False])
-def test_the_site_is_https_only_on_heroku(
-    monkeypatch: pytest.MonkeyPatch, *, on_heroku: bool
-) -> None:
-    if on_heroku:
-        monkeypatch.setenv("DYNO", "web.1")
-
-    assert create_app().config["HTTPS_ONLY"] == on_heroku
+    assert ("; Secure" in cookie) == is_secure
 
 
 def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute() -> None:
+    client = create_app().test_client()
     for url, media_type in {
         "/": "text/html",
         "/user/Bo": "text/html",
@@ -40,7 +46,7 @@ def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute() 
         "/favicon.ico": "image/x-icon",
         "/robots.txt": "text/plain",
     }.items():
-        response = create_app().test_client().get(url, buffered=True)  # closes a file
+        response = client.get(url, buffered=True)  # closes a file
 
         assert (response.status_code, response.mimetype) == (200, media_type)
         assert response.headers["Cache-Control"] == "max-age=60, s-maxage=60"
@@ -51,12 +57,6 @@ def test_the_canonical_url_of_any_page_is_encoded() -> None:
 
     canonical = page.attributes("link[@rel='canonical']", "href")
     assert canonical == ["http://localhost/%C3%A9%20%2523"]
-
-
-def test_startproject_is_a_command() -> None:
-    result = create_app().test_cli_runner().invoke(args=["startproject", "--help"])
-
-    assert "NAME" in result.output
 
 
 def test_a_picture_is_in_every_version_what_it_was() -> None:

@@ -1,8 +1,6 @@
 """A deployment as `git push` makes it: what is committed, in an empty environment."""
 
 import json
-import os
-import subprocess
 import venv
 from pathlib import Path
 
@@ -12,36 +10,25 @@ from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port
 from tests.project.shell import run
 
 PIPENV = "pipenv==2026.7.1"  # which the buildpack v351 installs
-# Where this machine's certificates are, to reach the package index.
-CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-
-IN_A_CHECKOUT = pytest.mark.skipif(
-    not (ROOT / ".git").exists(), reason="this is no git checkout: clone the repository"
+# Of this machine's environment, only where its certificates are, to reach the package index.
+PLAIN = (
+    "env --ignore-environment PATH=/usr/bin:/bin PIP_CONFIG_FILE=/dev/null"
+    " $(env | grep -E '^(PIP_CERT|REQUESTS_CA_BUNDLE|SSL_CERT_FILE)=')"
 )
 
 
-def plain_run(command: str, cwd: Path, home: Path, **env: str) -> None:
-    """Run a command without this machine's environment and configuration of pip."""
-    plain = {name: os.environ[name] for name in CERTIFICATES if name in os.environ}
-    plain |= {"PATH": "/usr/bin:/bin", "HOME": str(home), "PIP_CONFIG_FILE": os.devnull, **env}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=cwd, env=plain, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.server
-@IN_A_CHECKOUT
 def test_what_is_committed_installs_from_its_lock_and_serves(tmp_path: Path) -> None:
     app, python, tools = tmp_path / "app", tmp_path / "python", tmp_path / "tools"
+    plain = f"{PLAIN} HOME={tmp_path}"
     app.mkdir()
     run(f"git archive HEAD | tar --extract --directory {app}")
     venv.create(python)
     venv.create(tools, with_pip=True)
-    plain_run(f"{tools}/bin/pip install --quiet {PIPENV}", app, tmp_path)
+    run(f"{plain} {tools}/bin/pip install --quiet {PIPENV}", app)
 
-    plain_run(f"{tools}/bin/pipenv verify", app, tmp_path)
-    plain_run(f"{tools}/bin/pipenv install --deploy", app, tmp_path, VIRTUAL_ENV=str(python))
+    run(f"{plain} {tools}/bin/pipenv verify", app)
+    run(f"{plain} VIRTUAL_ENV={python} {tools}/bin/pipenv install --deploy", app)
 
     port = free_port()
     env = {**HEROKU, "PORT": str(port), "PATH": f"{python}/bin:/usr/bin:/bin"}
