@@ -1,13 +1,18 @@
-"""A deployment as `git push` makes it: what is committed, in an empty environment."""
+"""Deployments: as `git push` makes them, behind a router, and as a client of others."""
 
 import json
+import signal
 import venv
 from pathlib import Path
+from time import sleep
 
 import pytest
+import requests
 
-from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port
+from tests.conftest import require_program
+from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, procfile, until
 from tests.project.shell import run
+from tests.server.test_survival import SPECIMEN, visits
 
 PIPENV = "pipenv==2026.7.1"  # which the buildpack v351 installs
 # Of this machine's environment, only where its certificates are, to reach the package index.
@@ -44,3 +49,104 @@ def test_every_locked_package_has_hashes_and_no_index_is_named() -> None:
     packages = {**lock["default"], **lock["develop"]}
     assert [name for name, package in packages.items() if not package.get("hashes")] == []
     assert lock["_meta"]["sources"] == []
+
+
+NGINX = """
+daemon off; pid nginx.pid; error_log stderr notice;
+user root;  # whose folder it is, if root runs the tests
+events {{}}
+http {{
+    access_log off; client_body_temp_path body; proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    include upstream.conf;
+    server {{
+        listen 127.0.0.1:{listen};
+        location / {{
+            proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_next_upstream off; proxy_set_header X-Forwarded-Proto https;
+            proxy_set_header Host $http_host;
+        }}
+    }}
+}}
+"""
+
+
+def route(folder: Path, upstream: Server) -> None:
+    servers = f"server 127.0.0.1:{upstream.port} max_fails=0; keepalive 32; keepalive_timeout 90s;"
+    (folder / "upstream.conf").write_text(f"upstream site {{ {servers} }}")
+
+
+def router(folder: Path, listen: object, port: int) -> Server:
+    """Return nginx as Heroku's router, for the server that `route()` was called with."""
+    nginx = require_program("nginx", "nginx-light")
+    (folder / "nginx.conf").write_text(NGINX.format(listen=listen))
+    return Server(f"{nginx} -p {folder} -c nginx.conf -e stderr", port)
+
+
+def reroute(nginx: Server, folder: Path, upstream: Server) -> None:
+    """Have nginx send requests to another server, and wait for those at the last one."""
+    exited = nginx.output.count("exited with code")
+    route(folder, upstream)
+    nginx.popen.send_signal(signal.SIGHUP)
+    until(lambda: nginx.output.count("exited with code") > exited, 10)
+
+
+@pytest.mark.server
+def test_a_deployment_behind_the_router_loses_no_request(dyno: Server, tmp_path: Path) -> None:
+    port = free_port()
+    route(tmp_path, dyno)
+    with router(tmp_path, port, port) as nginx, visits(port) as results:
+        for _ in range(2):
+            with procfile(app=SPECIMEN, **HEROKU) as release:
+                reroute(nginx, tmp_path, release)
+                sleep(0.5)
+                reroute(nginx, tmp_path, dyno)  # before the release is stopped
+
+    assert set(results) == {200}
+    assert len(results) > 20
+
+
+# gunicorn #2796, gevent #1016
+PAGE = """
+import ssl
+from urllib.request import urlopen
+import requests
+from flask import request
+from blasto import APP
+
+CONTEXT = ssl.create_default_context()
+
+@APP.get("/specimen")
+def specimen():
+    url = request.args["url"]
+    return requests.get(url, timeout=5).text + urlopen(url, timeout=5).read().decode()
+"""
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("options", ["", "--preload", "--worker-class gthread --threads 4"])
+def test_a_page_calls_an_https_url_of_a_gunicorn_that_itself_terminates_tls(
+    tmp_path: Path, options: str
+) -> None:
+    openssl = require_program("openssl", "openssl")
+    subject = "-subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    run(f"{openssl} req -x509 -newkey rsa:2048 -nodes {subject} -keyout key -out cert", tmp_path)
+    (tmp_path / "calling.py").write_text(PAGE)
+    certificate = f"{tmp_path}/cert"
+    server = procfile(
+        app="calling:APP",
+        GUNICORN_CMD_ARGS=f"--certfile {certificate} --keyfile {tmp_path}/key {options}",
+        PYTHONPATH=str(tmp_path),
+        REQUESTS_CA_BUNDLE=certificate,
+        SSL_CERT_FILE=certificate,
+    )
+    url = f"https://localhost:{server.port}"
+
+    try:
+        until(lambda: "Booting worker" in server.output, 10)
+        response = requests.get(f"{url}/specimen?url={url}/up", verify=certificate, timeout=10)
+    finally:
+        server.stop()
+    assert response.text == "up\nup\n"
+    assert response.headers["Strict-Transport-Security"]
+    assert "MonkeyPatchWarning" not in server.output

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from tests.conftest import SETTINGS, require_program
 from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, until
 from tests.project.shell import BIN, edit, run
-from tests.project.test_router import route, router
+from tests.project.test_deploy import route, router
 
 pytestmark = pytest.mark.server
 
