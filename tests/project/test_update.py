@@ -13,36 +13,42 @@ FIX = "# A fix."
 
 @pytest.fixture(scope="module")
 def later(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with a fix in the serving package, and new words on the pages and around them."""
+    """A checkout with a fix in the serving package, and changes in the pages and around them."""
     checkout = copytree(made / "blasto", tmp_path_factory.mktemp("later") / "blasto")
+    edit(checkout / "blasto" / "serving" / "log.py", "\nimport", f"\n{FIX}\nimport")
+    commit(checkout, "Mend the log")
+    edit(checkout / "tests" / "serving" / "test_log.py", "import", "# Tested.\nimport")
+    commit(checkout, "Test it")
     for file, old, new in (
-        ("blasto/serving/log.py", "\nimport", f"\n{FIX}\nimport"),
+        ("blasto/names.py", "import", "import re\nimport"),
         ("blasto/templates/index.html", "</h1>", "</h1><!-- new -->"),
         ("blasto/templates/base.html", "</html>", "</html><!-- new -->"),
         ("README.md", "## Run", "## Run\n\nNew words."),
         ("Pipfile.lock", '"sha256": "', '"sha256": "0'),
     ):
         edit(checkout / file, old, new)
-    commit(checkout, "Mend the log")
-    edit(checkout / "tests" / "serving" / "test_log.py", "import", "# Tested.\nimport")
-    commit(checkout, "Test it")
-    (checkout / "tests" / "tools" / "lock.py").unlink()
+    (checkout / "blasto" / "static" / "new.css").write_text("theirs")
+    (checkout / "blasto" / "static" / "font.woff2").write_bytes(FONT * 3)
+    run("rm blasto/templates/user.html tests/project/test_app.py tests/tools/lock.py", checkout)
     commit(checkout, "Something else")
     return checkout
 
 
 @pytest.fixture
 def grown(site: Path) -> Path:
-    """A site after its first week: other words, a link, a page, a README, another package."""
+    """A site after its first week: with words, a link, files and a package of its owner's."""
     for file, old, new in (
         ("shop/templates/index.html", "Welcome to Shop", "Bread, every day"),
+        ("shop/templates/user.html", "Hello", "Welcome"),
         ("shop/templates/base.html", "</nav>", '<a href="/about">About</a></nav>'),
         ("Pipfile", "[packages]\n", '[packages]\nflask-wtf = "*"\n'),
         ("Pipfile.lock", '"sha256": "', '"sha256": "1'),
     ):
         edit(site / file, old, new)
-    (site / "shop" / "templates" / "about.html").write_text("Ours.\n")
-    (site / "README.md").write_text("# The shop\n")
+    for file in ("shop/static/new.css", "shop/templates/about.html", "README.md"):
+        (site / file).write_text("Ours.\n")
+    (site / "shop" / "static" / "font.woff2").write_bytes(FONT * 2)
+    (site / "shop" / "names.py").unlink()
     commit(site, "First week")
     return site
 
@@ -83,25 +89,29 @@ def test_an_update_touches_neither_the_branch_nor_the_index_nor_a_file_of_its_ow
     assert run("git rev-parse starter^", grown) == run("git rev-parse HEAD^", grown)
 
 
-def test_updates_of_a_grown_site_conflict_only_in_the_hash_of_the_lock(
+def test_updates_of_a_grown_site_keep_what_its_owner_did_and_conflict_only_in_the_lock(
     later: Path, grown: Path, tmp_path: Path
 ) -> None:
     checkout = copytree(later, tmp_path / "later")
     run("echo >> .flaskenv", checkout)  # not committed
-    log = grown / "shop" / "serving" / "log.py"
+    kept = (
+        "README.md, shop/names.py, shop/static/font.woff2, shop/static/new.css,"
+        " shop/templates/index.html, shop/templates/user.html\n"
+    )
 
-    assert "README.md, shop/templates/index.html" in update(checkout, grown)
+    assert kept in update(checkout, grown)
     assert update(checkout, grown).endswith("git merge starter\n")  # still to be merged
     assert merge(grown) == ["Pipfile.lock"]
     assert run("grep -c '^<<<<<<<' Pipfile.lock", grown) == "1\n"
-    assert FIX in log.read_text()
-    assert "Bread, every day" in (grown / "shop" / "templates" / "index.html").read_text()
+    run("git checkout -q --theirs Pipfile.lock; git commit -qa --no-edit", grown)
+    assert run("git diff --name-only HEAD^", grown).split() == [
+        *(".flaskenv", "Pipfile.lock", "shop/serving/log.py", "shop/templates/base.html"),
+        "tests/serving/test_log.py",
+    ]
     base = (grown / "shop" / "templates" / "base.html").read_text()
     assert "About</a></nav>" in base
     assert "</html><!-- new -->" in base
-    assert (grown / "README.md").read_text() == "# The shop\n"
 
-    run("git checkout -q --theirs Pipfile.lock; git commit -qa --no-edit", grown)
     run("git branch -q -d starter", grown)
     assert "Nothing new" in update(checkout, grown)
 
@@ -111,36 +121,19 @@ def test_updates_of_a_grown_site_conflict_only_in_the_hash_of_the_lock(
     assert "Mend it again" in output
     assert "Mend the log" not in output
     assert merge(grown) == []
-    assert "# A better one." in log.read_text()
-
-
-def test_what_an_owner_took_out_or_added_stays_so(checkout: Path, site: Path) -> None:
-    (site / "shop" / "names.py").unlink()
-    (site / "shop" / "static" / "new.css").write_text("ours")
-    (site / "shop" / "static" / "font.woff2").write_bytes(FONT * 2)
-    edit(site / "shop" / "templates" / "user.html", "Hello", "Welcome")
-    commit(site, "Ours")
-    edit(checkout / "blasto" / "names.py", "import", "import re\nimport")
-    (checkout / "blasto" / "static" / "new.css").write_text("theirs")
-    (checkout / "blasto" / "static" / "font.woff2").write_bytes(FONT * 3)
-    (checkout / "blasto" / "templates" / "user.html").unlink()
-    commit(checkout, "Theirs")
-
-    update(checkout, site)
-
-    assert merge(site) == []
-    assert run("git diff --name-only HEAD^", site) == "README.md\n"  # which has the version
+    assert "# A better one." in (grown / "shop" / "serving" / "log.py").read_text()
 
 
 def test_a_site_of_the_second_version_that_was_renamed_and_moved_is_updated(
-    later: Path, site: Path, tmp_path: Path
+    checkout: Path, site: Path, tmp_path: Path
 ) -> None:
     run("git commit --quiet --amend --reset-author -m 'Start from Blasto 34b6063'", site)
     run("git mv shop bakery && grep -rlI shop . | xargs sed -i s/shop/bakery/g", site)
     commit(site, "Call it bakery")
     moved = site.rename(tmp_path / "a bakery")
+    edit(checkout / "blasto" / "serving" / "log.py", "\nimport", f"\n{FIX}\nimport")
 
-    assert f"cd '{moved}' && git merge starter" in update(later, moved)
+    assert f"cd '{moved}' && git merge starter" in update(checkout, moved)
 
     assert merge(moved) == []
     assert FIX in (moved / "bakery" / "serving" / "log.py").read_text()
