@@ -29,10 +29,8 @@ def main() -> None:
     LOCK.write_text(f"{json.dumps(lock, indent=4, sort_keys=True)}\n")
 
     new = versions(lock)
-    for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name, "none"), new.get(name, "none")
-        if before != after:
-            print(f"{name}: {before} -> {after}")
+    for name in sorted({name for name, _ in old.items() ^ new.items()}):
+        print(f"{name}: {old.get(name, 'none')} -> {new.get(name, 'none')}")
 
 
 if __name__ == "__main__":
