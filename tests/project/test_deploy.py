@@ -72,8 +72,8 @@ http {{
 
 
 def route(folder: Path, upstream: Server) -> None:
-    servers = f"server 127.0.0.1:{upstream.port} max_fails=0; keepalive 32; keepalive_timeout 90s;"
-    (folder / "upstream.conf").write_text(f"upstream site {{ {servers} }}")
+    servers = f"upstream site {{ server 127.0.0.1:{upstream.port}; keepalive 32; }}"
+    (folder / "upstream.conf").write_text(servers)
 
 
 def router(folder: Path, listen: object, port: int) -> Server:

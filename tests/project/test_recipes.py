@@ -132,7 +132,7 @@ def database() -> Iterator[str]:
         yield "sqlite:///site.db"
         return
     folder, port, user = mkdtemp(), free_port(), ""
-    if os.getuid() == 0:  # which PostgreSQL refuses
+    if os.getuid() == 0:  # whom PostgreSQL refuses
         shutil.chown(folder, "postgres")
         user = "runuser -u postgres --"
     pg_ctl = f"{user} {programs[-1]} --pgdata {folder}/data --log {folder}/log --wait"
@@ -207,9 +207,8 @@ def visitor(
     route(folder, server)
     nginx = router(folder, f"{port} ssl; ssl_certificate cert; ssl_certificate_key key", port)
     origin = f"https://127.0.0.1:{port}"
-    with server, browser.new_context(base_url=origin, ignore_https_errors=True) as context:
+    with server, nginx, browser.new_context(base_url=origin, ignore_https_errors=True) as context:
         yield context
-    nginx.stop()
     assert server.output.count("Traceback") == 1  # of the error that is reported
 
 

@@ -87,7 +87,6 @@ def test_the_icons_and_the_accent_of_a_new_site_are_those_of_its_name(made: Path
 
     assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
     assert ico == bytes.fromhex("000001000100 00000000 01000800") + pack("<2I", len(png), 22) + png
-    assert {*rows} == {0, 1, 2, 3}  # paper, and three stars
     assert crc32(head[:-4] + rows) == 1980064950, "An update would redraw every site's icons."
     assert data.endswith(b"IEND\xaeB`\x82")
     accents = re.findall("--accent: (.*);", style.decode())
@@ -138,26 +137,17 @@ def test_a_new_site_of_any_name_is_formatted_and_finds_its_app(tmp_path: Path, n
     run(f"{LINT} && {BIN}/flask routes", tmp_path / "site")
 
 
-ELEMENTS = """<ul><li>One<li>Two</ul>
-<table><tr><th>A<th>B<tr><td>1<td>2</table>
-<form method="post">
-<label>Text <textarea name="text"></textarea></label><button>Send</button>
-</form>
-"""
-
-
 @pytest.mark.server
-def test_the_steps_to_add_a_page_and_the_edits_of_the_first_day_turn_no_test_red(
-    site: Path,
-) -> None:
+def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> None:
     package = site / "shop"
     add_a_page(site)
     run(LINT, site)
-    paragraphs = "<p>What the owner has to say.</p>\n" * 80
+    table = "<table><tr><th>A<th>B<tr><td>1<td>2</table>"
+    form = "<form method=post><label>Text <textarea name=text></textarea></label></form>"
     script = "<script src=\"{{ url_for('static', filename='my.js') }}\"></script>"
     style = "<link rel=stylesheet href=\"{{ url_for('static', filename='my.css') }}\">"
     for file, old, new in (
-        ("templates/about.html", "<p>", f"{paragraphs}{ELEMENTS}<p>"),
+        ("templates/about.html", "<p>", f"{table}{form}<p>"),
         ("templates/base.html", "</main>", "</main><hr><footer>Shop<br>Street 1</footer>"),
         ("templates/base.html", "</head>", f"{script}{style}</head>"),
         ("templates/base.html", 'lang="en"', 'lang="fa" dir="rtl"'),
@@ -226,8 +216,8 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
         run(f"{QUICK} tests/pages/test_pages.py", site)
 
     for name, (*_, report) in FAULTS.items():
-        assert report in str(failure.value)
         assert f"/{name} ({name}()" in str(failure.value)
+        assert report in str(failure.value)
 
 
 # What is rejected
@@ -261,7 +251,9 @@ def test_what_would_do_harm_or_has_no_meaning_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run("mkdir full && touch file full/kept", tmp_path)
+    (tmp_path / "full").mkdir()
+    for file in ("file", "full/kept"):
+        (tmp_path / file).touch()
 
     assert rejected(*arguments).endswith(message)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
@@ -298,20 +290,12 @@ def test_a_picture_without_a_star_is_named(tmp_path: Path, monkeypatch: pytest.M
 # Whatever the state of the machine
 
 
-@pytest.mark.parametrize(
-    ("place", "path"),
-    [
-        ("{}/shop", "/nonexistent"),
-        ("/proc/shop", os.environ["PATH"]),
-        ("{}/shop", os.environ["PATH"]),
-    ],
-    ids=["no git", "read-only", "full"],
-)
-def test_what_cannot_be_made_leaves_nothing_behind(tmp_path: Path, place: str, path: str) -> None:
+@pytest.mark.parametrize("path", [os.environ["PATH"], "/nonexistent"], ids=["full", "no git"])
+def test_what_cannot_be_made_leaves_nothing_behind(tmp_path: Path, path: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # the disk is full after that
     try:
-        message = rejected("shop", place.format(tmp_path), PATH=path)
+        message = rejected("shop", tmp_path / "shop", PATH=path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 

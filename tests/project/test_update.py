@@ -128,7 +128,7 @@ def test_a_site_of_the_second_version_that_was_renamed_and_moved_is_updated(
     checkout: Path, site: Path, tmp_path: Path
 ) -> None:
     run("git commit --quiet --amend --reset-author -m 'Start from Blasto 34b6063'", site)
-    run("git mv shop bakery && grep -rlI shop . | xargs sed -i s/shop/bakery/g", site)
+    run("git mv shop bakery && sed -i s/shop/bakery/g Procfile .flaskenv", site)
     commit(site, "Call it bakery")
     moved = site.rename(tmp_path / "a bakery")
     edit(checkout / "blasto" / "serving" / "log.py", "\nimport", f"\n{FIX}\nimport")
