@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.conftest import SETTINGS, require_program
-from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, until
+from tests.processes import HEROKU, ROOT, Server, free_port, until
 from tests.project.shell import BIN, edit, run
 from tests.project.test_deploy import route, router
 
@@ -201,9 +201,9 @@ def visitor(
     with pytest.MonkeyPatch.context() as patch:
         for name in SETTINGS:
             patch.delenv(f"FLASK_{name}")
-        release = (shop / "Procfile").read_text().partition("release: ")[2].partition("\n")[0]
+        release, web = re.findall(r"(?m)^\w+: (.*)", (shop / "Procfile").read_text())
         run(f"PATH={BIN}:$PATH; flask db init && flask db migrate && {release}", shop, **env)
-        server = Server(PROCFILE_COMMAND.replace("blasto", "shop"), upstream, shop, **env)
+        server = Server(web, upstream, shop, **env)
     route(folder, server)
     nginx = router(folder, f"{port} ssl; ssl_certificate cert; ssl_certificate_key key", port)
     origin = f"https://127.0.0.1:{port}"

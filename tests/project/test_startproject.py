@@ -14,7 +14,7 @@ import pytest
 
 from blasto import icons
 
-from tests.processes import PACKAGE, ROOT, Server, free_port
+from tests.processes import PACKAGE, ROOT
 from tests.project.conftest import FONT
 from tests.project.shell import BIN, TREE, edit, rejected, run, startproject
 
@@ -165,9 +165,6 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
         (package / file).write_text(text)
 
     run(QUICK, site)
-    command, port = (site / "Procfile").read_text().removeprefix("web: "), free_port()
-    with Server(command, port, site, PORT=str(port)) as server:
-        assert "<h1>About" in server.get("/about").text
 
 
 @pytest.mark.server
@@ -256,9 +253,7 @@ def test_what_would_do_harm_or_has_no_meaning_is_rejected(
         (tmp_path / file).touch()
 
     assert rejected(*arguments).endswith(message)
-    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
-        *("file", "full", "full/kept")
-    }
+    assert {path.name for path in tmp_path.rglob("*")} == {"file", "full", "kept"}
     assert not (ROOT / "new").exists()
 
 
