@@ -7,7 +7,6 @@ from itertools import product
 from pathlib import Path
 from struct import pack
 from textwrap import dedent
-from xml.etree import ElementTree as ET
 from zlib import crc32, decompressobj
 
 import pytest
@@ -85,7 +84,7 @@ def test_the_icons_and_the_accent_of_a_new_site_are_those_of_its_name(made: Path
     head, data = png.split(b"IDAT")
     rows = decompressobj().decompress(data)
 
-    assert ET.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+    assert b' xmlns="http://www.w3.org/2000/svg"' in svg
     assert ico == bytes.fromhex("000001000100 00000000 01000800") + pack("<2I", len(png), 22) + png
     assert crc32(head[:-4] + rows) == 1980064950, "An update would redraw every site's icons."
     assert data.endswith(b"IEND\xaeB`\x82")
