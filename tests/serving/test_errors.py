@@ -18,17 +18,23 @@ from werkzeug.exceptions import (
 
 from blasto import serving
 
-from tests.serving.conftest import make_app
+from tests.serving.conftest import serve
 
-JSON = {"Accept": "application/json"}
 REQUEST_ID = "id-" * 10
 
 
-@pytest.mark.parametrize("status", default_exceptions)
-def test_an_error_is_a_page_with_its_status(app: Flask, status: int) -> None:
-    app.add_url_rule("/error", "error", lambda: abort(status))
+def raising(error: Exception) -> Callable[[], NoReturn]:
+    def view() -> NoReturn:
+        raise error
 
-    response = app.test_client().get("/error", headers={"Accept": "text/html, */*;q=0.1"})
+    return view
+
+
+@pytest.mark.parametrize("status", default_exceptions)
+def test_an_error_is_a_page_with_its_status(status: int) -> None:
+    client = serve(lambda: abort(status))
+
+    response = client.get("/", headers={"Accept": "text/html, */*;q=0.1"})
 
     assert response.status_code == status
     assert response.content_type == "text/html; charset=utf-8"
@@ -46,13 +52,10 @@ def test_an_error_is_a_page_with_its_status(app: Flask, status: int) -> None:
         ("application/json" + ", a/b" * 100, False),
     ],
 )
-def test_a_client_that_prefers_json_gets_a_problem(
-    app: Flask, accept: str, *, is_problem: bool
-) -> None:
-    app.add_url_rule("/busy", "busy", raising(ServiceUnavailable("Soon", retry_after=9)))
-    headers = {"Accept": accept, "X-Request-ID": REQUEST_ID}
+def test_a_client_that_prefers_json_gets_a_problem(accept: str, *, is_problem: bool) -> None:
+    client = serve(raising(ServiceUnavailable("Soon", retry_after=9)))
 
-    response = app.test_client().get("/busy", headers=headers)
+    response = client.get("/", headers={"Accept": accept, "X-Request-ID": REQUEST_ID})
 
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "9"
@@ -67,26 +70,17 @@ class OwnBody(NotFound):
         return "own"
 
 
-def raising(error: Exception) -> Callable[[], NoReturn]:
-    def view() -> NoReturn:
-        raise error
-
-    return view
-
-
-OWN = {
-    "a response": (lambda: abort(Response("own", 409)), 409),
-    "a response with a status": (lambda: abort(409, response=Response("own", 409)), 409),
-    "a redirect": (raising(BadRequest(response=redirect("/", 302))), 302),
-    "a body": (raising(OwnBody()), 404),
-}
-
-
-@pytest.mark.parametrize(("raised", "status"), OWN.values(), ids=OWN)
-def test_an_errors_own_response_is_sent(app: Flask, raised: Any, status: int) -> None:
-    app.add_url_rule("/error", "error", raised)
-
-    response = app.test_client().get("/error", headers=JSON)
+@pytest.mark.parametrize(
+    ("view", "status"),
+    [
+        (lambda: abort(Response("own", 409)), 409),
+        (raising(BadRequest(response=redirect("/", 302))), 302),
+        (raising(OwnBody()), 404),
+    ],
+    ids=["response", "redirect", "body"],
+)
+def test_an_errors_own_response_is_sent(view: Any, status: int) -> None:
+    response = serve(view).get("/", headers={"Accept": "application/json"})
 
     assert response.status_code == status
     assert response.text == "own" or response.location == "/"
@@ -105,37 +99,24 @@ def test_a_sites_own_handler_wins(handled: Any, *, first: bool) -> None:
     assert app.test_client().get("/nothing").get_json() == {"own": 404}
 
 
+@pytest.mark.parametrize("templates", [{"error.html": "{{ 1 / 0 }}"}, {}], ids=["broken", "none"])
 @pytest.mark.parametrize(
-    "template", ["{{ 1 / 0 }}", "{{ url_for('no.such') }}", "{{ count }}", None]
+    ("error", "status"), [(ValueError("secret"), 500), (Unauthorized("Sign in"), 401)]
 )
 def test_without_its_page_an_error_is_plain_text(
-    app: Flask, caplog: pytest.LogCaptureFixture, template: str | None
+    caplog: pytest.LogCaptureFixture, templates: dict[str, str], error: Exception, status: int
 ) -> None:
-    app.jinja_loader = DictLoader({"error.html": template} if template else {})
-    if template == "{{ count }}":
-        app.context_processor(lambda: {"count": 1 // 0})
-    app.add_url_rule("/unauthorized", "unauthorized", raising(Unauthorized("Sign in")))
+    client = serve(raising(error))
+    client.application.jinja_loader = DictLoader(templates)
 
-    for url, status in {"/nothing": 404, "/fail?text=secret": 500, "/unauthorized": 401}.items():
-        caplog.clear()
+    response = client.get("/", headers={"X-Request-ID": REQUEST_ID})
 
-        response = app.test_client().get(url, headers={"X-Request-ID": REQUEST_ID})
-
-        assert response.status_code == status
-        assert response.mimetype == "text/plain"
-        assert f"{status} {HTTPStatus(status).phrase}\n" in response.text
-        assert ("Sign in" in response.text) == (status == 401)
-        assert REQUEST_ID in response.text
-        assert "secret" not in response.text
-        assert "Content-Security-Policy" in response.headers
-        assert "error.html" in caplog.text
-        assert "During handling" not in caplog.text  # each traceback is logged once
-
-
-def test_an_upload_over_the_limit_is_a_413() -> None:
-    app = make_app(MAX_CONTENT_LENGTH=1000)
-
-    response = app.test_client().post("/upload", data={"text": "x" * 1000})
-
-    assert response.status_code == 413
-    assert "<h1>413</h1>" in response.text
+    assert response.status_code == status
+    assert response.mimetype == "text/plain"
+    assert f"{status} {HTTPStatus(status).phrase}\n" in response.text
+    assert ("Sign in" in response.text) == (status == 401)
+    assert REQUEST_ID in response.text
+    assert "secret" not in response.text
+    assert "Content-Security-Policy" in response.headers
+    assert "error.html" in caplog.text
+    assert "During handling" not in caplog.text  # each traceback is logged once
