@@ -109,25 +109,13 @@ def test_nothing_but_a_regular_file_of_the_folder_is_opened(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "static" / "pipe")
     client = serve(static=tmp_path / "static")
 
-    with mock.patch("builtins.open", wraps=open) as opened:
+    with mock.patch("builtins.open", side_effect=AssertionError):
         for target in (
             *("../secret", "..%2fsecret", "%2e%2e/secret", "/../secret", "//secret"),
-            *(
-                "a/../../secret",
-                "folder",
-                "pipe",
-                "",
-                ".",
-                "x" * 5000,
-                "%00",
-                "text.txt%00",
-                "a%0d%0ab",
-            ),
-            *("%ff", "%ed%a0%80", "%80" * 300),
+            *("a/../../secret", "folder", "pipe", "", ".", "x" * 5000, "%00", "text.txt%00"),
+            *("a%0d%0ab", "%ff", "%ed%a0%80", "%80" * 300),
         ):
             assert client.get(f"/static/{target}", follow_redirects=True).status_code == 404
-
-    assert not [call for call in opened.mock_calls if str(tmp_path) in str(call)]
 
 
 def test_a_visitor_who_is_signed_in_gets_files_that_no_other_cache_stores(
