@@ -7,13 +7,7 @@ from typing import Any, NoReturn
 import pytest
 from flask import Flask, Response, abort, jsonify
 from jinja2 import DictLoader
-from werkzeug.exceptions import (
-    HTTPException,
-    NotFound,
-    ServiceUnavailable,
-    Unauthorized,
-    default_exceptions,
-)
+from werkzeug.exceptions import HTTPException, NotFound, ServiceUnavailable, default_exceptions
 
 from blasto import serving
 
@@ -91,7 +85,7 @@ def test_a_sites_own_handler_wins(handled: Any, *, first: bool) -> None:
 
 @pytest.mark.parametrize("templates", [{"error.html": "{{ 1 / 0 }}"}, {}], ids=["broken", "none"])
 @pytest.mark.parametrize(
-    ("error", "status"), [(ValueError("secret"), 500), (Unauthorized("Sign in"), 401)]
+    ("error", "status"), [(ValueError("secret"), 500), (NotFound("No film"), 404)]
 )
 def test_without_its_page_an_error_is_plain_text(
     caplog: pytest.LogCaptureFixture, templates: dict[str, str], error: Exception, status: int
@@ -104,7 +98,7 @@ def test_without_its_page_an_error_is_plain_text(
     assert response.status_code == status
     assert response.mimetype == "text/plain"
     assert f"{status} {HTTPStatus(status).phrase}\n" in response.text
-    assert ("Sign in" in response.text) == (status == 401)
+    assert ("No film" in response.text) == (status == 404)
     assert REQUEST_ID in response.text
     assert "secret" not in response.text
     assert "Content-Security-Policy" in response.headers
