@@ -55,9 +55,12 @@ def test_only_the_current_versioned_url_is_immutable(
 
 def test_a_page_with_an_argument_is_no_file(client: FlaskClient, app: Flask) -> None:
     app.add_url_rule("/film/<filename>", "film", lambda filename: filename)
+    app.add_url_rule("/play/<title>", "play", lambda title: title)
 
     assert url_of(app, "text.txt", "film") == "/film/text.txt"
-    assert client.get("/film/text.txt").headers["Cache-Control"] == "no-store"
+    for url in ("/film/text.txt", "/play/Hamlet"):
+        response = client.get(url)
+        assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-store")
 
 
 def test_many_files_are_hashed_once_and_told_apart(app: Flask, tmp_path: Path) -> None:

@@ -44,9 +44,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_a_stored_response_is_the_same_but_for_its_age(client: FlaskClient) -> None:
     for encoding in ("gzip", "identity"):
-        first, second = (client.get("/", headers={"Accept-Encoding": encoding}) for _ in range(2))
+        accept = {"Accept-Encoding": encoding}
+        first, second, head = (
+            client.open("/", method=method, headers=accept) for method in ("GET", "GET", "HEAD")
+        )
 
-        assert [*second.headers] == [*first.headers, ("Age", "0")]
+        assert [*head.headers] == [*second.headers] == [*first.headers, ("Age", "0")]
         assert second.data == first.data
 
 
@@ -82,7 +85,7 @@ def test_a_public_response_is_stored_for_its_lifetime(clock: Clock, value: str) 
         ("s-maxage=9, max-age=5, immutable", {"Vary": "*"}, "private, max-age=5, immutable"),
         ("public, immutable", {"Vary": "*"}, "no-store"),
         *((PUBLIC, {"Vary": it}, "no-store") for it in ("Cookie", "*", "Accept-Encoding, A")),
-        (PUBLIC, {"Vary": ["Accept-Encoding", "Origin"]}, "no-store"),
+        (PUBLIC, {"Vary": ["Origin", "Accept-Encoding"]}, "no-store"),
         *((PUBLIC, {"status": it}, PUBLIC) for it in (201, 206, 301)),
         *((PUBLIC, {"status": it}, "no-store") for it in (400, 404, 503)),
         (None, {}, "no-store"),
@@ -96,7 +99,7 @@ def test_any_other_response_is_not_stored(said: str, more: dict[str, Any], sent:
 
         assert response.status_code == more.get("status", 200)
         assert response.headers["Cache-Control"] == sent
-        assert response.headers.get("Age") == more.get("Age")
+        assert "0" not in response.headers.getlist("Age")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class OwnBody(NotFound):
         return "own"
 
 
-@pytest.mark.parametrize("error", [HTTPException(response=Response("own", 404)), OwnBody()])
+@pytest.mark.parametrize("error", [NotFound(response=Response("own", 404)), OwnBody()])
 def test_an_errors_own_response_is_sent(error: HTTPException) -> None:
     response = serve(raising(error)).get("/", headers={"Accept": "application/json"})
 

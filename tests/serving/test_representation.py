@@ -60,9 +60,7 @@ def test_gzip_is_used_if_it_is_accepted(accept: str, encoding: str | None) -> No
     client = serve()
 
     for _ in range(2):  # the second time, from the store
-        response = ask(
-            client, "/", accept, Range="bytes=0-3"
-        )  # of what may be compressed, the whole
+        response = ask(client, "/", accept, Range="bytes=0-3")  # the whole: it may be compressed
 
         body = gzip.decompress(response.data) if encoding else response.data
         assert response.headers.get("Content-Encoding") == encoding
