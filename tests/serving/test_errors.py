@@ -1,26 +1,18 @@
 """Errors of any application: pages, problems, own responses, and what is left if a page fails."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NoReturn
 
 import pytest
 from flask import Flask, Response, abort, jsonify
 from jinja2 import DictLoader
-from werkzeug.exceptions import HTTPException, NotFound, ServiceUnavailable, default_exceptions
+from werkzeug.exceptions import HTTPException, NotFound, default_exceptions
 
 from blasto import serving
 
-from tests.serving.conftest import serve
+from tests.serving.conftest import View, fail, serve
 
 REQUEST_ID = "id-" * 10
-
-
-def raising(error: Exception) -> Callable[[], NoReturn]:
-    def view() -> NoReturn:
-        raise error
-
-    return view
 
 
 @pytest.mark.parametrize("status", default_exceptions)
@@ -46,7 +38,7 @@ def test_an_error_is_a_page_with_its_status(status: int) -> None:
     ],
 )
 def test_a_client_that_prefers_json_gets_a_problem(accept: str, *, is_problem: bool) -> None:
-    client = serve(raising(ServiceUnavailable("Soon", retry_after=9)))
+    client = serve(lambda: abort(503, "Soon", retry_after=9))
 
     response = client.get("/", headers={"Accept": accept, "X-Request-ID": REQUEST_ID})
 
@@ -63,9 +55,13 @@ class OwnBody(NotFound):
         return "own"
 
 
-@pytest.mark.parametrize("error", [NotFound(response=Response("own", 404)), OwnBody()])
-def test_an_errors_own_response_is_sent(error: HTTPException) -> None:
-    response = serve(raising(error)).get("/", headers={"Accept": "application/json"})
+def own_body() -> NoReturn:
+    raise OwnBody
+
+
+@pytest.mark.parametrize("view", [lambda: abort(404, response=Response("own", 404)), own_body])
+def test_an_errors_own_response_is_sent(view: View) -> None:
+    response = serve(view).get("/", headers={"Accept": "application/json"})
 
     assert (response.status_code, response.text) == (404, "own")
 
@@ -84,16 +80,14 @@ def test_a_sites_own_handler_wins(handled: Any, *, first: bool) -> None:
 
 
 @pytest.mark.parametrize("templates", [{"error.html": "{{ 1 / 0 }}"}, {}], ids=["broken", "none"])
-@pytest.mark.parametrize(
-    ("error", "status"), [(ValueError("secret"), 500), (NotFound("No film"), 404)]
-)
+@pytest.mark.parametrize(("view", "status"), [(fail, 500), (lambda: abort(404, "No film"), 404)])
 def test_without_its_page_an_error_is_plain_text(
-    caplog: pytest.LogCaptureFixture, templates: dict[str, str], error: Exception, status: int
+    caplog: pytest.LogCaptureFixture, templates: dict[str, str], view: View, status: int
 ) -> None:
-    client = serve(raising(error))
+    client = serve(view)
     client.application.jinja_loader = DictLoader(templates)
 
-    response = client.get("/", headers={"X-Request-ID": REQUEST_ID})
+    response = client.get("/?text=secret", headers={"X-Request-ID": REQUEST_ID})
 
     assert response.status_code == status
     assert response.mimetype == "text/plain"
