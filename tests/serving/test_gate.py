@@ -103,12 +103,12 @@ def test_plain_http_in_front_of_a_proxy_is_redirected(environ: dict[str, Any], p
 def test_any_other_request_is_served(
     config: dict[str, Any], scheme: str, proto: str | None
 ) -> None:
-    environ = {"HTTP_X_FORWARDED_PROTO": proto}
+    environ = {"HTTP_X_FORWARDED_PROTO": proto, "HTTP_X_FORWARDED_FOR": "192.0.2.7"}
 
     response = serve(address, **config).get("/", f"{scheme}://a.test", environ_overrides=environ)
 
     is_secure = "https" in {scheme, proto}
-    assert response.text == f"127.0.0.1 {'https' if is_secure else 'http'}://a.test/"
+    assert response.text == f"192.0.2.7 {'https' if is_secure else 'http'}://a.test/"
     assert ("Strict-Transport-Security" in response.headers) == is_secure
 
 
