@@ -32,10 +32,11 @@ def status_of(response: TestResponse) -> int:
         *((None, host, True) for host in ("a.test", "a.test.", "127.0.0.1", "[::1]:8000", None)),
         *((TRUSTED, host, False) for host in ("evil.test", "a.test.evil.test", "x.a.test")),
         *((TRUSTED, host, True) for host in ("A.test", "a.test:81", "b.test", "c.b.test")),
+        (["a.test"], "a.test", True),
     ],
 )
 def test_only_a_valid_and_trusted_host_is_served(
-    trusted: str | None, host: str | None, *, is_served: bool
+    trusted: Any, host: str | None, *, is_served: bool
 ) -> None:
     client = serve(HTTPS_ONLY=True, TRUSTED_HOSTS=trusted)
 
