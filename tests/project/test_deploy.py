@@ -10,9 +10,18 @@ import pytest
 import requests
 
 from tests.conftest import require_program
-from tests.processes import HEROKU, PROCFILE_COMMAND, ROOT, Server, free_port, procfile, until
+from tests.processes import (
+    HEROKU,
+    PROCFILE_COMMAND,
+    ROOT,
+    SPECIMEN,
+    Server,
+    free_port,
+    procfile,
+    until,
+)
 from tests.project.shell import run
-from tests.server.test_survival import SPECIMEN, visits
+from tests.server.test_survival import visits
 
 PIPENV = "pipenv==2026.7.1"  # which the buildpack v351 installs
 # Of this machine's environment, only where its certificates are, to reach the package index.

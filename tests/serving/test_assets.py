@@ -157,7 +157,7 @@ def test_a_template_gets_the_urls_that_flask_builds(app: Flask, tmp_path: Path) 
 
     text: dict[str, Any] = {"filename": "text.txt"}
     calls = [("static", text), ("static", {**text, "_external": True})]
-    calls += [(endpoint, {}) for endpoint in ("public", "shop", "about")]
+    calls += [(endpoint, {}) for endpoint in ("page", "shop", "about")]
     urls: dict[str, set[str]] = {}
     contexts: list[Any] = [
         app.test_request_context("/", "https://site.test"),
