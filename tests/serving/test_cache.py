@@ -260,6 +260,16 @@ def test_the_oldest_are_evicted_when_there_is_no_room(entries: int, size: int) -
     assert entries / 2 < sum(stored) < entries
 
 
+def test_a_page_that_is_renewed_takes_its_room_once(clock: Clock) -> None:
+    client = serve(says(PUBLIC, bytes(900_000)))
+
+    for number in range(15):
+        clock(number * 10.0**9)
+        client.get("/")
+
+    assert is_stored(client, "/")
+
+
 @pytest.mark.parametrize(
     ("url", "size", "stored"),
     [
