@@ -153,7 +153,9 @@ def test_a_page_calls_an_https_url_of_a_gunicorn_that_itself_terminates_tls(
 
     try:
         until(lambda: "Booting worker" in server.output, 10)
-        response = requests.get(f"{url}/specimen?url={url}/up", verify=certificate, timeout=10)
+        target = f"{url}/specimen?url={url}/up"
+        headers = {"Connection": "close"}  # or stopping waits for the idle connection
+        response = requests.get(target, headers=headers, verify=certificate, timeout=10)
     finally:
         server.stop()
     assert response.text == "up\nup\n"
