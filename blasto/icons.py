@@ -68,9 +68,14 @@ def png(name: str) -> bytes:
     return image
 
 
+def ico(image: bytes, depth: int) -> bytes:
+    """Return a square PNG of so many bits a pixel as an .ico: ICONDIR, ICONDIRENTRY and the PNG."""
+    side = image[19]  # the last byte of its width in the PNG: 0 is 256 in an .ico, too
+    return struct.pack("<3H4B2H2I", 0, 1, 1, side, side, 0, 0, 1, depth, len(image), 22) + image
+
+
 def draw(name: str) -> dict[str, bytes]:
-    """Return the files of the icons; an .ico is a PNG after its ICONDIR and ICONDIRENTRY."""
+    """Return the files of the icons."""
     image = png(name)
-    entry = struct.pack("<3H4B2H2I", 0, 1, 1, 0, 0, 0, 0, 1, 8, len(image), 22)
-    icons = {"apple-touch-icon.png": image, "favicon.ico": entry + image}
+    icons = {"apple-touch-icon.png": image, "favicon.ico": ico(image, 8)}
     return {"icon.svg": svg(name).encode(), **icons}

@@ -3,11 +3,9 @@
 `python -m tests.tools.pictures` takes them from the running site.
 """
 
-import struct
-
 from playwright.sync_api import Page, sync_playwright
 
-from blasto.icons import svg
+from blasto.icons import ico, svg
 
 from tests.conftest import require_program
 from tests.processes import ROOT, Server, free_port
@@ -39,8 +37,7 @@ def main() -> None:
         mark = svg("Blasto")
         (STATIC / "icon.svg").write_text(f"{mark}\n")
         small = png(page, mark, ICON, 32, 32)
-        entry = struct.pack("<3H4B2H2I", 0, 1, 1, 32, 32, 0, 0, 1, 32, len(small), 22)
-        (STATIC / "favicon.ico").write_bytes(entry + small)  # ICONDIR, ICONDIRENTRY, and a PNG
+        (STATIC / "favicon.ico").write_bytes(ico(small, 32))
         (STATIC / "apple-touch-icon.png").write_bytes(png(page, mark, TOUCH_ICON, 180, 180))
         (STATIC / "share.png").write_bytes(png(page, mark, SHARE, 1200, 630))
 
