@@ -90,7 +90,10 @@ def submit(client: FlaskClient, text: str) -> Document:
     page = Document(response.text)
     assert response.status_code == (200 if page.texts("h1/bdi") else 400)
     assert len(response.history) <= 1
-    assert all(re.fullmatch(r"/user[!-~]*", it.location) for it in response.history)
+    for redirect in response.history:
+        assert re.fullmatch(r"/user[!-~]*", redirect.location)
+        canonical = page.attributes("link[@rel='canonical']", "href")
+        assert canonical == [f"{ORIGIN}{redirect.location}"]
     return page
 
 

@@ -134,7 +134,7 @@ def specimen():
 
 @pytest.mark.server
 @pytest.mark.parametrize("options", ["", "--preload", "--worker-class gthread --threads 4"])
-def test_a_page_calls_an_https_url_of_a_gunicorn_that_itself_terminates_tls(
+def test_a_page_calls_an_https_url_whether_or_not_gunicorn_itself_terminates_tls(
     tmp_path: Path, options: str
 ) -> None:
     openssl = require_program("openssl", "openssl")
@@ -142,22 +142,28 @@ def test_a_page_calls_an_https_url_of_a_gunicorn_that_itself_terminates_tls(
     run(f"{openssl} req -x509 -newkey rsa:2048 -nodes {subject} -keyout key -out cert", tmp_path)
     (tmp_path / "calling.py").write_text(PAGE)
     certificate = f"{tmp_path}/cert"
-    server = procfile(
-        app="calling:APP",
-        GUNICORN_CMD_ARGS=f"--certfile {certificate} --keyfile {tmp_path}/key {options}",
-        PYTHONPATH=str(tmp_path),
-        REQUESTS_CA_BUNDLE=certificate,
-        SSL_CERT_FILE=certificate,
-    )
-    url = f"https://localhost:{server.port}"
+    env = {
+        "app": "calling:APP",
+        "PYTHONPATH": str(tmp_path),
+        "REQUESTS_CA_BUNDLE": certificate,
+        "SSL_CERT_FILE": certificate,
+    }
+    tls = f"--certfile {certificate} --keyfile {tmp_path}/key {options}"
+    server = procfile(GUNICORN_CMD_ARGS=tls, **env)
+    target = f"/specimen?url=https://localhost:{server.port}/up"
 
     try:
         until(lambda: "Booting worker" in server.output, 10)
-        target = f"{url}/specimen?url={url}/up"
-        headers = {"Connection": "close"}  # or stopping waits for the idle connection
-        response = requests.get(target, headers=headers, verify=certificate, timeout=10)
+        with procfile(GUNICORN_CMD_ARGS=options, **env) as plain:
+            assert plain.get(target).text == "up\nup\n"
+        response = requests.get(
+            f"https://localhost:{server.port}{target}",
+            headers={"Connection": "close"},  # or stopping waits for the idle connection
+            verify=certificate,
+            timeout=10,
+        )
     finally:
         server.stop()
     assert response.text == "up\nup\n"
     assert response.headers["Strict-Transport-Security"]
-    assert "MonkeyPatchWarning" not in server.output
+    assert "MonkeyPatchWarning" not in server.output + plain.output

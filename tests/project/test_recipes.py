@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from textwrap import dedent, indent
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Response, expect
 
 from tests.conftest import SETTINGS, require_program
 from tests.processes import HEROKU, ROOT, Server, free_port, until
@@ -59,7 +59,7 @@ def join():
     db.session.commit()
     login_user(user, remember=True)
     flash("Welcome!")
-    return redirect(url_for(".account"))
+    return redirect(url_for(".index"))
 
 
 @pages.get("/days/<int:day>")
@@ -97,7 +97,7 @@ MESSAGES = "{% for text in get_flashed_messages() %}<p role=status>{{ text }}</p
 TEMPLATES = {
     "join": f"""<form method="post">{words("<input")}<label>Name <input name="name"></label>
         <button>Join</button></form>""",
-    "account": f"{MESSAGES}<p>You are {{{{ current_user.name }}}}.</p>",
+    "account": "<p>You are {{ current_user.name }}.</p>",
     "day": "<p>{{ day | dateformat }}</p>",
     "live": f"""<p id="event">None</p><img src="ELSEWHERE/icon.svg" alt="A map">
         <ul><li>One</li></ul><button hx-get="/row" hx-target="ul" hx-swap="beforeend">More</button>
@@ -166,7 +166,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: Server) -> Path:
         ("shop/app.py", "    serving.init", indent("\n".join([*FACTORY, "serving.init"]), "    ")),
         ("shop/app.py", '\n@pages.get("/")', f'{views}\n\n@pages.get("/")'),
         ("shop/templates/base.html", '<html lang="en">', words("<html")),
-        ("shop/templates/base.html", "</nav>", f"{links}</nav>"),
+        ("shop/templates/base.html", "</nav>", f"{links}</nav>{MESSAGES}"),
         ("tests/pages/examples.py", "= {", '= {"pages.day": {"day": 6}, '),
         ("tests/pages/examples.py", "    return {}\n", PREPARE),
         ("Procfile", "web:", f"{words('release:')}\nweb:"),
@@ -198,6 +198,13 @@ def visitor(
         "SENTRY_DSN": f"http://key@127.0.0.1:{elsewhere.port}/1",
         "WEB_CONCURRENCY": "2",
     }
+    storable = []
+
+    def note(response: Response) -> None:
+        headers = response.all_headers()
+        if "set-cookie" in headers and headers["cache-control"] != "no-store":
+            storable.append(f"{response.url}: {headers}")
+
     with pytest.MonkeyPatch.context() as patch:
         for name in SETTINGS:
             patch.delenv(f"FLASK_{name}")
@@ -208,7 +215,9 @@ def visitor(
     nginx = router(folder, f"{port} ssl; ssl_certificate cert; ssl_certificate_key key", port)
     origin = f"https://127.0.0.1:{port}"
     with server, nginx, browser.new_context(base_url=origin, ignore_https_errors=True) as context:
+        context.on("response", note)
         yield context
+    assert not storable
     assert server.output.count("Traceback") == 1  # of the error that is reported
 
 
@@ -220,7 +229,7 @@ def test_a_form_signs_people_in_and_they_stay_so_when_the_browser_is_closed(
     tab.get_by_label("Name").fill("Bo")
     tab.get_by_role("button").click()
 
-    expect(tab.get_by_role("status")).to_have_text("Welcome!")
+    expect(tab.get_by_role("status")).to_have_text("Welcome!")  # on a page that is public
     tab.reload()
     expect(tab.get_by_role("status")).to_have_count(0)
     assert all(cookie["secure"] and cookie["httpOnly"] for cookie in visitor.cookies())

@@ -141,12 +141,13 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
     package = site / "shop"
     add_a_page(site)
     run(LINT, site)
+    long = "<p>What we do.</p>" * 80 + "<ul><li>Bread<li>Cake</ul>"
     table = "<table><tr><th>A<th>B<tr><td>1<td>2</table>"
     form = "<form method=post><label>Text <textarea name=text></textarea></label></form>"
     script = "<script src=\"{{ url_for('static', filename='my.js') }}\"></script>"
     style = "<link rel=stylesheet href=\"{{ url_for('static', filename='my.css') }}\">"
     for file, old, new in (
-        ("templates/about.html", "<p>", f"{table}{form}<p>"),
+        ("templates/about.html", "<p>", f"{long}{table}{form}<p>"),
         ("templates/base.html", "</main>", "</main><hr><footer>Shop<br>Street 1</footer>"),
         ("templates/base.html", "</head>", f"{script}{style}</head>"),
         ("templates/base.html", 'lang="en"', 'lang="fa" dir="rtl"'),

@@ -165,13 +165,14 @@ def test_a_request_that_blocks_its_worker_is_named() -> None:
         until(lambda: server.get().status == 200, 30)  # by another worker
 
 
-def test_a_log_that_cannot_be_written_loses_no_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["/dev/full", ">(true)"], ids=["full", "closed at once"])
+def test_a_log_that_cannot_be_written_loses_no_request(tmp_path: Path, log: str) -> None:
     errors = tmp_path / "errors"
 
     def reports() -> int:
         return errors.read_text().count("The log cannot be written")
 
-    with in_shell(f"{{}} > >(true) 2>{errors}") as server:  # a pipe that is closed at once
+    with in_shell(f"{{}} > {log} 2>{errors}") as server:
         for _ in range(3):
             assert [server.get(url).status for url in ("/", "/fail?text=a")] == [200, 500]
         until(lambda: reports() >= 2, 5)
