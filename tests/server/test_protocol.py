@@ -86,6 +86,7 @@ SPOOFED = {
     "Script-Name": "/evil",
     "SCRIPT_NAME": "/evil",
     "X-Original-Url": "/evil",
+    "X-Forwarded-Ssl": "on",
     "Forwarded": "host=evil.test",
 }
 
