@@ -119,6 +119,8 @@ logger_class = LineLogger
 if worker_class == "gevent":
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
+    UNREAD = -1  # in place of these bytes, while the rest of a body is read
+    OF_BODIES = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 
     class Client(gevent.socket.socket):
         """A connection that limits the headers of a request, and sends a response in one piece."""
@@ -148,7 +150,7 @@ if worker_class == "gevent":
 
         def recv(self, *arguments: Any) -> bytes:
             data: bytes = super().recv(*arguments)
-            if self in waiting:
+            if waiting.get(self, UNREAD) != UNREAD:
                 waiting[self] += len(data)
                 if waiting[self] > MAX_HEADERS:
                     raise LimitRequestHeaders("all together")
@@ -177,7 +179,7 @@ if worker_class == "gevent":
 
         def handle_client(listener: Any, connection: Any, address: Any) -> None:
             client = connection
-            if not worker.cfg.is_ssl:
+            if not worker.cfg.is_ssl and worker.cfg.http_protocols == ["h1"]:
                 client = Client(connection.family, fileno=connection.detach())
             if isinstance(address, tuple):  # as IPv6, it takes gunicorn four times as long to parse
                 address = address[0].removeprefix("::ffff:"), *address[1:]
@@ -194,15 +196,26 @@ if worker_class == "gevent":
         worker.handle = handle_client
 
     def pre_request(_worker: Any, req: Any) -> None:
-        waiting.pop(req.unreader.sock, None)
         gevent.getcurrent().request = req  # for worker_abort()
+        if hasattr(req, "unreader"):  # it has none in HTTP/2
+            waiting.pop(req.unreader.sock, None)
 
-    def post_request(_worker: Any, req: Any, _environ: Any, _resp: Any) -> None:
+    def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
+        if not hasattr(req, "unreader"):
+            return
         client = req.unreader.sock
         if getattr(client, "head", b""):  # there was no body
             with suppress(OSError):
                 client.sendall(b"")
         if client in clients:
+            if isinstance(client, Client) and not environ.keys().isdisjoint(OF_BODIES):
+                waiting[client] = UNREAD
+                # Closing on unread data could take the response from the client (RFC 9112, 9.6).
+                with suppress(Exception), gevent.Timeout(keepalive, exception=False):
+                    if resp.should_close():
+                        client.shutdown(socket.SHUT_WR)
+                    while req.body.read(MAX_HEADERS):
+                        pass
             waiting[client] = 0
         if req.unreader.buf.tell():  # another request has come with it: others first
             gevent.sleep(0)

@@ -62,6 +62,28 @@ def test_bodies_of_every_kind_follow_each_other_on_one_connection(server: Server
             assert {*lengths} == {len(body)}
 
 
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        ("Content-Length: 5000000", "x" * 5_000_000),
+        ("Transfer-Encoding: chunked", f"4c4b40\r\n{'x' * 5_000_000}\r\n0\r\n\r\n"),
+    ],
+    ids=["length", "chunked"],
+)
+def test_an_upload_that_no_view_reads_leaves_its_connection_to_the_next_request(
+    dyno: Server, framing: str, body: str
+) -> None:
+    upload = f"POST /upload HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n{framing}\r\n"
+    last = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+
+    both, one = (
+        re.findall(rb"HTTP/1.1 (\d+)", exchange(dyno, text))
+        for text in (f"{upload}\r\n{body}{last}", f"{upload}Connection: close\r\n\r\n{body}")
+    )
+
+    assert (both, one) == ([b"404", b"200"], [b"404"])
+
+
 def test_all_headers_of_a_request_are_limited_together(dyno: Server) -> None:
     lines = [f"X-{number}: {'x' * 1000}\r\n" for number in range(90)]
 
