@@ -185,6 +185,8 @@ class Cache:
         """Send the response of the site, and store it if it is public."""
         sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
         environ[SEEN] = []
+        if not isinstance(environ.get("wsgi.file_wrapper", FileWrapper), type):
+            del environ["wsgi.file_wrapper"]  # uWSGI's is a function; Werkzeug has its own
         answer = call(self.app, environ)
         environ.update(sent)
         answer = answer.stored_by("no-store" if self.flask.debug else who_may_store(answer))

@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -249,14 +250,20 @@ def test_a_range_of_a_file_that_may_be_compressed_is_the_whole(client: FlaskClie
     assert response.headers["Accept-Ranges"] == "none"
 
 
-def test_a_file_is_sent_by_the_wrapper_of_any_server(client: FlaskClient) -> None:
-    class Buffer(FileWrapper):
-        def __len__(self) -> int:  # of what it has read so far, as in waitress
-            return 0
+class Buffer(FileWrapper):
+    def __len__(self) -> int:  # of what it has read so far, as in waitress
+        return 0
 
-    environ = {"wsgi.file_wrapper": Buffer}
 
-    assert client.get("/static/picture.png", environ_overrides=environ).data
+@pytest.mark.parametrize("wrapper", [Buffer, partial(Buffer)])  # uWSGI's is no class
+def test_a_file_is_sent_by_the_wrapper_of_any_server(client: FlaskClient, wrapper: object) -> None:
+    environ = {"wsgi.file_wrapper": wrapper}
+
+    for url in ("/static/picture.png", "/"):
+        response = client.get(url, environ_overrides=environ)
+
+        assert response.status_code == 200
+        assert response.data
 
 
 def test_a_view_of_private_files_has_flasks_own_conditions(tmp_path: Path) -> None:
