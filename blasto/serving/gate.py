@@ -8,6 +8,7 @@ from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from wsgiref.util import request_uri
 
 import click
 from flask import Flask
@@ -73,8 +74,8 @@ class Gate:
             text = "This site has another host name. Check the address in your browser."
             return plain_text(HTTPStatus.BAD_REQUEST, text)
         if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
-            # Byte for byte: PATH_INFO is decoded, and %2523 would become %23.
-            raw = environ.get("RAW_URI") or environ["REQUEST_URI"]  # of other servers than gunicorn
+            # Byte for byte, if the server has it: PATH_INFO is decoded, and so %2523 is %23.
+            raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or request_uri(environ)
             target = re.sub("^https?://[^/?]*", "", raw)
             url = f"https://{host.removesuffix(':80')}/{target.removeprefix('/')}"
             return plain_text(HTTPStatus.PERMANENT_REDIRECT, url, ("Location", url))

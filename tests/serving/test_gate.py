@@ -81,6 +81,7 @@ def test_an_invalid_setting_is_an_error_with_its_name_and_value(
     [
         ({"RAW_URI": None}, "/a?b=c"),  # of other servers than gunicorn
         ({"REQUEST_URI": None}, "/a?b=c"),
+        ({"RAW_URI": None, "REQUEST_URI": None}, "/a?b=c"),
         ({"RAW_URI": "http://evil.test/b?c"}, "/b?c"),
     ],
 )
