@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from stat import S_ISREG
+from types import MethodType
 from typing import Any
 
 from flask import Flask, after_this_request, request
@@ -56,7 +57,7 @@ def init_app(app: Flask) -> None:
             ask_for_all(request.environ)
             after_this_request(partial(set_lifetime, version(folder, values["filename"])))
 
-    if app.jinja_env.globals["url_for"] == app.url_for:  # not an extension's
+    if app.jinja_env.globals["url_for"] == MethodType(Flask.url_for, app):  # not another's
         app.add_template_global(remembering(app), "url_for")
 
 
@@ -85,7 +86,7 @@ def remembering(app: Flask) -> Callable[..., str]:
 
 def set_lifetime(current: str | None, response: Response) -> Response:
     """Let any cache store a file, for a year at its versioned URL and otherwise for a minute."""
-    if current:
+    if current and response.direct_passthrough:  # not of a before_request function
         # During a deployment, one release may get the URL of the other: no year for that.
         versioned = request.args.get("v") == current
         response.headers["Cache-Control"] = IMMUTABLE if versioned else BRIEF

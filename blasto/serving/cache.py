@@ -88,6 +88,10 @@ class Answer(NamedTuple):
         headers = replaced(self.headers, {"Cache-Control": cache_control})
         return self._replace(headers=headers, fields=joined(headers))
 
+    def is_file(self, environ: WSGIEnvironment) -> bool:
+        """Return whether the body is a file, as send_file() sends it."""
+        return isinstance(self.body, (FileWrapper, environ.get("wsgi.file_wrapper", FileWrapper)))
+
 
 class Directives(NamedTuple):
     """The directives of a Cache-Control that decide who may store a response (5.2.2)."""
@@ -111,7 +115,7 @@ def directives(cache_control: str) -> Directives:
     )
 
 
-def who_may_store(answer: Answer) -> str:
+def who_may_store(answer: Answer, *, is_file: bool) -> str:
     """Return the Cache-Control of a response, or a stricter one if its headers require that."""
     fields = answer.fields
     said = fields.get("cache-control", "no-store")
@@ -121,10 +125,10 @@ def who_may_store(answer: Answer) -> str:
     private, _, immutable, lifetimes = directives(said)
     if private or (vary <= {"", "accept-encoding"} and "set-cookie" not in fields):
         return said
-    # A versioned file is the same for everyone, so its visitor may store it; a page may not be.
-    return (
-        f"private, max-age={min(lifetimes)}, immutable" if immutable and lifetimes else "no-store"
-    )
+    if not lifetimes or not (is_file or immutable):
+        return "no-store"
+    # The visitor who gets a file may store it, unlike a page, on which a message may be shown.
+    return f"private, max-age={min(lifetimes)}{', immutable' if immutable else ''}"
 
 
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
@@ -189,7 +193,8 @@ class Cache:
             del environ["wsgi.file_wrapper"]  # uWSGI's is a function; Werkzeug has its own
         answer = call(self.app, environ)
         environ.update(sent)
-        answer = answer.stored_by("no-store" if self.flask.debug else who_may_store(answer))
+        may_store = who_may_store(answer, is_file=answer.is_file(environ))
+        answer = answer.stored_by("no-store" if self.flask.debug else may_store)
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             if answer.status == OK and directives(answer.fields["cache-control"]).public:
                 return self.send(key, answer, environ, start_response)
@@ -204,8 +209,8 @@ class Cache:
         """Send a public response: a file as it is read; anything else compressed, and stored."""
         _, headers, fields, body = answer
         size = int(fields.get("content-length", MAX_BODY + 1))
-        file = isinstance(body, (FileWrapper, environ.get("wsgi.file_wrapper", FileWrapper)))
-        if file and "etag" in fields and (size > MAX_BODY or not is_compressible(fields)):
+        is_file = answer.is_file(environ)
+        if is_file and "etag" in fields and (size > MAX_BODY or not is_compressible(fields)):
             return send_file(headers, body, environ, start_response)
         whole = read(body) if size <= MAX_BODY else None
         if whole is None or len(whole) != size:
@@ -216,6 +221,8 @@ class Cache:
         max_age = lifetimes[0] if lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
         shared = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)
+        if is_file and "s-maxage" not in fields["cache-control"]:
+            shared = False  # send_file() itself says `public`, whatever its view has looked at
         if shared and environ[SEEN] == [key[0]]:
             self.store(key, entry)
         return entry.send(environ, start_response)
@@ -257,15 +264,17 @@ class Cache:
 def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     """Return the response of an application, before any of it is sent."""
     started: list[Any] = []
+    written: list[bytes] = []
 
     def start(status: str, headers: Headers, *_: Any) -> Any:
         started[:] = status, headers
+        return written.append  # as old applications send their body (PEP 3333)
 
     body = app(environ, start)
-    if not started:  # middleware may start only when its body is read
+    if not started or written:  # middleware may start only when its body is read
         parts = iter(body)
         first = next(parts, b"")
-        body = ClosingIterator(chain([first], parts), getattr(body, "close", None))
+        body = ClosingIterator(chain(written, [first], parts), getattr(body, "close", None))
     status, headers = started
     return Answer(status, headers, joined(headers), body)
 

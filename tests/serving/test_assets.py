@@ -8,7 +8,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from flask import Blueprint, Flask, render_template_string, request, url_for
+from flask import Blueprint, Flask, redirect, render_template_string, request, url_for
 from flask.testing import FlaskClient
 from werkzeug.routing import BuildError
 
@@ -134,7 +134,7 @@ def test_a_visitor_who_is_signed_in_gets_files_that_no_other_cache_stores(
 
     for url, policy in {
         url_of(app, "text.txt"): "private, max-age=31536000, immutable",
-        "/static/picture.png": "no-store",
+        "/static/picture.png": "private, max-age=60",
         "/": "no-store",
     }.items():
         mine, theirs = visitor.get(url), client.get(url)
@@ -143,6 +143,14 @@ def test_a_visitor_who_is_signed_in_gets_files_that_no_other_cache_stores(
         assert mine.headers["Cache-Control"] == policy
         assert "Set-Cookie" not in theirs.headers
         assert "s-maxage" in theirs.headers["Cache-Control"]
+
+
+def test_what_is_sent_in_place_of_a_file_is_not_stored(client: FlaskClient, app: Flask) -> None:
+    app.before_request(lambda: redirect("/soon"))
+
+    response = client.get(url_of(app, "text.txt"))
+
+    assert (response.status_code, response.headers["Cache-Control"]) == (302, "no-store")
 
 
 def test_a_template_gets_the_urls_that_flask_builds(app: Flask, tmp_path: Path) -> None:
@@ -191,10 +199,15 @@ def test_a_blueprint_s_template_may_name_its_own_views(app: Flask) -> None:
     assert [app.test_client().get(url).text for url in urls] == urls
 
 
-def test_an_extension_may_replace_the_urls_of_templates() -> None:
-    app = Flask("specimen.app")
-    app.jinja_env.globals["url_for"] = elsewhere = lambda *_, **__: "https://cdn.test/text.txt"
+def test_an_extension_or_a_site_may_replace_the_urls_of_templates() -> None:
+    class Site(Flask):
+        def url_for(self, *_: Any, **__: Any) -> str:
+            return "https://cdn.test/text.txt"
 
-    serving.init_app(app)
+    site, extended = Site("specimen.app"), Flask("specimen.app")
+    extended.jinja_env.globals["url_for"] = site.url_for
 
-    assert app.jinja_env.globals["url_for"] is elsewhere
+    for app in (site, extended):
+        serving.init_app(app)
+
+        assert app.jinja_env.globals["url_for"] == site.url_for

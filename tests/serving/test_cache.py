@@ -1,13 +1,14 @@
 """The cache: who may store a response, and a store that confuses no two requests."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
-from flask import Flask, Response, redirect, request, send_file, url_for
+from flask import Flask, Response, abort, redirect, request, send_file, url_for
 from flask.testing import FlaskClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -198,6 +199,34 @@ def add_middleware(app: Flask) -> None:
         yield from inner({**environ, "SCRIPT_NAME": prefix}, start_response)
 
     app.wsgi_app = call  # type: ignore[method-assign]
+
+
+def test_an_application_may_write_its_body() -> None:
+    app = Flask("specimen")
+
+    def old(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        write = start_response("200 OK", [("Cache-Control", PUBLIC), ("Content-Length", "5")])
+        write(environ["PATH_INFO"].encode())
+        return [b"body"]
+
+    app.wsgi_app = old  # type: ignore[method-assign]
+    serving.init_app(app)
+
+    assert app.test_client().get("/").text == "/body"
+
+
+def test_a_file_is_stored_only_by_a_view_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("text")
+
+    def view() -> Response:
+        if "X-Key" not in request.headers:
+            abort(403)
+        return send_file(tmp_path / "text.txt", max_age=60)
+
+    client = serve(view)
+
+    for headers, status in ({}, 403), ({"X-Key": "1"}, 200), ({}, 403):
+        assert client.get("/", headers=headers).status_code == status
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Forwarded-Prefix", "X-Script-Name"])
