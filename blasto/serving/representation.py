@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from http import HTTPStatus
+from io import BytesIO
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -49,6 +50,7 @@ class Representation:
         self.immutable = "immutable" in fields["cache-control"]
         self.stored_at = monotonic()
         self.renewal = Lock()
+        self.has_ranges = "accept-ranges" in fields and not is_compressible(fields)
         changed = {}
         if is_compressible(fields):
             changed["Vary"] = "Accept-Encoding"
@@ -60,8 +62,8 @@ class Representation:
                 body = compressed
                 self.etag = f'{self.etag[:-1]}-gzip"'
                 changed["Content-Encoding"] = "gzip"
-        if "accept-ranges" in fields:
-            changed["Accept-Ranges"] = "none"  # it is sent whole, whatever range is requested
+            if "accept-ranges" in fields:
+                changed["Accept-Ranges"] = "none"  # it is sent whole, whatever range is requested
         self.body = body
         self.size = len(body) + 4_000  # bytes of memory, its headers and its key included
         changed |= {"Content-Length": str(len(body)), "ETag": self.etag}
@@ -76,7 +78,10 @@ class Representation:
     def send(
         self, environ: WSGIEnvironment, start_response: StartResponse, *age: tuple[str, str]
     ) -> Iterable[bytes]:
-        """Send it, or what the conditions of the request require."""
+        """Send it, a range of it, or what the conditions of the request require."""
+        if self.has_ranges and "HTTP_RANGE" in environ:
+            file = FileWrapper(BytesIO(self.body))
+            return send_file([*self.headers, *age], file, environ, start_response)
         status = condition(environ, self.etag, self.last_modified)
         if status == OK:
             start_response(status, [*self.headers, *age])

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def client(client: FlaskClient) -> FlaskClient:
         "/dated": lambda: Response("text " * 50, headers={"Last-Modified": DATE}),
         "/tagged": lambda: Response("text " * 50, headers={"ETag": '"own"'}),
         "/sent": lambda: send_file(f"{app.static_folder}/picture.png"),
+        "/made": lambda: send_file(BytesIO(bytes(range(200))), mimetype="audio/wav"),
     }.items():
         app.add_url_rule(url, url, cache_publicly(seconds=60)(view))
     return client
@@ -227,7 +229,7 @@ def test_head_has_the_headers_of_get(client: FlaskClient) -> None:
 def test_a_range_of_a_file_is_sent(
     client: FlaskClient, wanted: str, status: int, part: slice
 ) -> None:
-    for url in ("/static/picture.png", "/sent"):
+    for url in ("/static/picture.png", "/sent", "/made"):
         etag = ask(client, url).headers["ETag"]
 
         response = ask(client, url, Range=wanted)
