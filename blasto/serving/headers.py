@@ -13,7 +13,7 @@ Headers = list[tuple[str, str]]
 POLICY = {
     "default-src": "'none'",
     **dict.fromkeys(("connect-src", "font-src", "form-action", "frame-src"), "'self'"),
-    **dict.fromkeys(("img-src", "media-src", "script-src", "style-src"), "'self'"),
+    **dict.fromkeys(("img-src", "manifest-src", "media-src", "script-src", "style-src"), "'self'"),
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }

@@ -8,7 +8,7 @@ from tests.serving.conftest import serve
 NOTHING = ("default-src", "base-uri", "frame-ancestors")
 ITSELF = (
     *("connect-src", "font-src", "form-action", "frame-src"),
-    *("img-src", "media-src", "script-src", "style-src"),
+    *("img-src", "manifest-src", "media-src", "script-src", "style-src"),
 )
 POLICY = dict.fromkeys(NOTHING, "'none'") | dict.fromkeys(ITSELF, "'self'")
 HEADERS = {
