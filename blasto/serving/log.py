@@ -18,7 +18,8 @@ REQUEST_ID = re.compile(r"[\w-]{20,200}", re.ASCII)  # as Heroku's router accept
 def init_app(app: Flask) -> None:
     """Log all events that no other handler does, and give templates `request_id()`."""
     # For all loggers, until the site sets up handlers of its own.
-    handler = LogfmtHandler(sys.stdout)
+    # A command's own output is on standard output.
+    handler = LogfmtHandler(sys.stderr if "FLASK_RUN_FROM_CLI" in os.environ else sys.stdout)
     handler.addFilter(lambda _record: not logging.root.handlers)
     logging.lastResort = flask.logging.default_handler = handler
     logging.captureWarnings(capture=True)

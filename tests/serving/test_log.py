@@ -56,6 +56,16 @@ def test_an_event_of_any_logger_is_one_line(capsys: Capture) -> None:
     assert "DeprecationWarning: old" in third
 
 
+def test_the_output_of_a_flask_command_has_no_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
+    start().application.logger.info("exported")
+
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", 'level=info message="exported"\n')
+
+
 @pytest.mark.parametrize("debug", ["1", "0"])
 def test_debug_messages_of_the_site_are_shown_with_debug(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, debug: str
