@@ -22,6 +22,10 @@ SETTINGS: dict[str, Any] = {
     "SECRET_KEY": "only for tests",
     "SQLALCHEMY_DATABASE_URI": "sqlite:///tests.db",
     "RATELIMIT_ENABLED": False,
+    # The tests request http://localhost/, whatever URLs the site has elsewhere.
+    "SERVER_NAME": None,
+    "PREFERRED_URL_SCHEME": "http",
+    "APPLICATION_ROOT": "/",
 }
 NOT_INHERITED = (
     *("FLASK_", "WERKZEUG_", "GUNICORN_", "GIT_", "PORT", "WEB_", "DYNO", "FORWARDED_ALLOW_IPS"),

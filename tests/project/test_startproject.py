@@ -146,7 +146,9 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
     form = "<form method=post><label>Text <textarea name=text></textarea></label></form>"
     script = "<script src=\"{{ url_for('static', filename='my.js') }}\"></script>"
     style = "<link rel=stylesheet href=\"{{ url_for('static', filename='my.css') }}\">"
+    urls = 'POLICY={}, SERVER_NAME="shop.test", PREFERRED_URL_SCHEME="https", APPLICATION_ROOT="/x"'
     for file, old, new in (
+        ("app.py", "POLICY={}", urls),
         ("templates/about.html", "<p>", f"{long}{table}{form}<p>"),
         ("templates/base.html", "</main>", "</main><hr><footer>Shop<br>Street 1</footer>"),
         ("templates/base.html", "</head>", f"{script}{style}</head>"),
