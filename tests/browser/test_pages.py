@@ -41,7 +41,11 @@ CROWDED = """controls => controls.filter(it => {
 GROUND = "getComputedStyle(document.documentElement).background"
 FOCUS = """() => {
     const element = document.activeElement, style = getComputedStyle(element);
-    const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+    const clear = "rgba(0, 0, 0, 0)", colour = it => getComputedStyle(it).backgroundColor;
+    let ground = element.parentElement;
+    while (ground && colour(ground) === clear) ground = ground.parentElement;
+    const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2
+        && !(ground && [colour(ground), clear].includes(style.outlineColor));
     const seen = element === document.body || ring || style.boxShadow !== "none";
     return seen ? null : element.outerHTML.slice(0, 80);
 }"""

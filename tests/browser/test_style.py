@@ -15,7 +15,8 @@ from tests.processes import Server
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 ELEMENTS = """{% extends "base.html" %}{% set title = "Elements" %}{% block main %}
-<h1>Elements</h1><p><code>Code</code>, <kbd>key</kbd>, <mark>mark</mark>, <small>fine print</small>.
+<h1>Elements</h1><p><code>Code</code>, <kbd>key</kbd>, <mark>mark</mark>, <small>fine print</small>,
+<a href="/">link</a>.
 <figure><pre>{{ "unbroken" * 20 }}</pre><figcaption>A caption</figcaption></figure>
 <details open><summary>A summary</summary>Details</details><blockquote>A quotation</blockquote>
 <dl><dt>A term<dd>Its meaning</dl><hr><p role="alert">An alert<p role="status">A status
@@ -71,6 +72,7 @@ def test_elements_without_a_class_look_right(tab: Page) -> None:
     set_text_size(tab, 32)
     wide = [*overflow(tab)]
     broken = tab.locator("h1").evaluate_all(BROKEN_WORDS)
+    large, *_ = tab.locator("form > [id]").evaluate_all(STYLES)
     set_text_size(tab, 16)
     on, off, button, dim, submit = tab.locator("form > [id], form > p > [id]").evaluate_all(STYLES)
     apart = tab.evaluate(APART)
@@ -81,6 +83,7 @@ def test_elements_without_a_class_look_right(tab: Page) -> None:
 
     assert not FOUND, f"style.css: {FOUND}"
     assert submit == button, "style.css: a submit input does not look like a button"
+    assert large != on, "style.css: a field does not grow with its visitor's size of text"
     assert off != on, "style.css: a disabled field looks like any other"
     assert dim != button, "style.css: a disabled button looks like any other"
     assert not apart, f"style.css: these are not on the line of their checkbox: {apart}"

@@ -112,12 +112,17 @@ def test_a_name_is_whole_in_every_script(tab: Page) -> None:
 
 
 def test_a_picture_moves_unless_reduced_motion_is_preferred(tab: Page) -> None:
-    for preference in ("reduce", "no-preference"):
+    tab.add_init_script("onpagereveal = it => { window.fades = Boolean(it.viewTransition) }")
+    for preference in ("no-preference", "reduce"):
         tab.emulate_media(reduced_motion=preference)
         greet(tab, "Bo")
 
         moves = tab.evaluate("document.getAnimations().length > 0")
         assert moves == (preference == "no-preference")
+
+    tab.locator("main a").click()
+    tab.wait_for_url("**/")
+    assert not tab.evaluate("fades")
 
 
 def test_a_greeting_prints_on_one_sheet_with_no_link_but_home(tab: Page) -> None:

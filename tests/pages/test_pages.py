@@ -47,6 +47,10 @@ def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(pages: 
         ids = Counter(page.document.attributes("*", "id"))
         if repeated := [name for name, count in ids.items() if count > 1]:
             yield f"has more than one element with the id {repeated}"
+        for name in ("for", "aria-labelledby", "aria-describedby"):
+            named = " ".join(page.document.attributes("*", name)).split()
+            if missing := [it for it in named if it not in ids]:
+                yield f"has no element with the id {missing}, which {name} names"
 
     hold(pages, check)
 

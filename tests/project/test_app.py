@@ -1,5 +1,6 @@
 """The defaults in create_app(), which an owner may change."""
 
+from urllib.robotparser import RobotFileParser
 from zlib import crc32
 
 import pytest
@@ -54,10 +55,18 @@ def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute(
 
 
 def test_the_canonical_url_of_any_page_is_encoded(client: FlaskClient) -> None:
-    page = Document(client.get("/%C3%A9%20%2523").text)
+    page = Document(client.get("/%C3%A9%20%2523", "https://site.test").text)
 
     canonical = page.attributes("link[@rel='canonical']", "href")
-    assert canonical == ["http://localhost/%C3%A9%20%2523"]
+    assert canonical == ["https://site.test/%C3%A9%20%2523"]
+
+
+def test_robots_may_read_every_page_and_keep_the_index_page(client: FlaskClient) -> None:
+    robots = RobotFileParser()
+    robots.parse(client.get("/robots.txt", buffered=True).text.splitlines())
+
+    assert robots.can_fetch("*", "/user/Bo")  # which asks not to be kept
+    assert "noindex" not in client.get("/").text
 
 
 def test_a_picture_is_in_every_version_what_it_was() -> None:

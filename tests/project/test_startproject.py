@@ -43,7 +43,8 @@ def test_a_new_site_has_nothing_that_is_about_this_project(made: Path, site: Pat
     assert re.fullmatch(r"\./README\.md:Started from Blasto .*\n", found)
     assert (site / "shop" / "static" / "font.woff2").read_bytes() == FONT
     assert os.access(site / ".ci" / "run", os.X_OK)
-    assert run("git status --porcelain --ignored", site) == ""
+    run("mkdir .venv instance && touch .env .venv/a instance/site.db", site)
+    assert run("git status --porcelain --ignored", site) == "!! .env\n!! .venv/\n!! instance/\n"
     run(LINT, site)
 
 

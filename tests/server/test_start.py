@@ -1,5 +1,6 @@
 """Starting the site: every documented command, and what is wrong when it cannot start."""
 
+import re
 import socket
 from contextlib import closing
 from http.client import HTTPConnection
@@ -24,6 +25,18 @@ def start(command: str, **env: str) -> Server:
 def test_every_documented_command_serves_the_site(command: str) -> None:
     with start(command) as server:
         assert server.get().status < 400
+    assert ("Debug mode: on" in server.output) == ("--debug" in command)
+
+
+def test_gunicorn_has_the_settings_that_platforms_need() -> None:
+    server = Server(f"{PROCFILE_COMMAND} --print-config", 0, WEB_CONCURRENCY="3")
+
+    assert server.wait() == 0
+    settings = dict(re.findall(r"^(\w+) += (.*)$", server.output, re.MULTILINE))
+    assert settings["bind"].endswith(":8000']")
+    assert settings["workers"] == "3"
+    assert int(settings["keepalive"]) > 90, "Heroku's router keeps idle connections for 90 s"
+    assert int(settings["graceful_timeout"]) < 10, "a container has 10 s between its signals"
 
 
 def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
@@ -51,3 +64,11 @@ def test_an_invalid_setting_ends_the_start_and_is_named(
     assert server.wait() != 0
     assert f"{variable} must be {advice}" in server.output
     assert "ClickException" not in server.output  # with its traceback
+
+
+def test_any_other_error_ends_the_start_and_is_logged() -> None:
+    command = PROCFILE_COMMAND.replace("blasto:APP", "tests.serving.conftest:fail()")
+    server = start(command)
+
+    assert server.wait() != 0
+    assert "RuntimeError: Working outside of" in server.output

@@ -1,6 +1,7 @@
 """Slow clients, restarts and deployments delay and lose no other visitor's request."""
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.server
 HTTPS = {"X-Forwarded-Proto": "https"}
 GET = "GET {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n"
 INDEX = GET.format("/")
+SLEEP = GET.format("/sleep?seconds=2") + "Connection: close\r\n\r\n"
 UPLOAD = INDEX.replace("GET", "POST") + "Content-Length: 1000000\r\n\r\n"
 
 
@@ -129,11 +131,13 @@ def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     with ExitStack() as stack:
         for _ in range(200):  # these do not count
             worker.connect(opening).close()
+        busy = stack.enter_context(worker.connect(SLEEP))
         assert worker.get().status == 200
         waiting = [stack.enter_context(worker.connect(opening)) for _ in range(count)]
 
         assert worker.get().status == 200
         assert read_all(waiting[0]).endswith(received)  # and then the connection's end
+        assert read_all(busy).endswith(b"slept well")
 
 
 def test_a_client_that_sends_many_requests_at_once_lets_others_in(worker: Server) -> None:
@@ -188,11 +192,21 @@ def test_an_idle_connection_stays_open(dyno: Server) -> None:
     connection.close()
 
 
+def test_a_reload_loses_no_request() -> None:
+    with procfile(app=SPECIMEN) as server, visits(server.port) as results:
+        server.popen.send_signal(signal.SIGHUP)
+        until(lambda: server.output.count("Worker exiting") == 2, 20)
+        before = len(results)
+        until(lambda: len(results) > before + 20, 20)
+
+    assert {*results} == {200}
+
+
 def test_sigterm_finishes_requests_and_closes_idle_connections() -> None:
     with (
         procfile(app=SPECIMEN) as server,
         server.connect(f"{INDEX}\r\n") as idle,
-        server.connect(GET.format("/sleep?seconds=2") + "\r\n") as busy,
+        server.connect(SLEEP) as busy,
         server.connect(GET.format("/sleep?seconds=60") + "\r\n") as stuck,
     ):
         until(lambda: server.lines.count("begun") == 2, 5)
@@ -202,3 +216,4 @@ def test_sigterm_finishes_requests_and_closes_idle_connections() -> None:
         assert read_all(idle).endswith(b"public ")
         assert read_all(busy).endswith(b"slept well")
         assert read_all(stuck) == b""
+    assert re.search(r'path="/sleep\?seconds=2" .* duration=\d{4,}\.\dms', server.output)
