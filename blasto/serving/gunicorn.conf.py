@@ -181,8 +181,9 @@ if worker_class == "gevent":
             client = connection
             if not worker.cfg.is_ssl and worker.cfg.http_protocols == ["h1"]:
                 client = Client(connection.family, fileno=connection.detach())
-            if isinstance(address, tuple):  # as IPv6, it takes gunicorn four times as long to parse
-                address = address[0].removeprefix("::ffff:"), *address[1:]
+            # As IPv6, it takes gunicorn four times as long to parse; a Unix socket has none.
+            is_ip = isinstance(address, tuple)
+            address = (address[0].removeprefix("::ffff:"), *address[1:]) if is_ip else address
             clients.add(client)
             if len(clients) > worker_connections * 0.9:
                 close_oldest()
@@ -195,15 +196,16 @@ if worker_class == "gevent":
 
         worker.handle = handle_client
 
+    def connection_of(req: Any) -> Any:
+        """Return the connection of a request, or None in HTTP/2, which shares one."""
+        return getattr(getattr(req, "unreader", None), "sock", None)
+
     def pre_request(_worker: Any, req: Any) -> None:
         gevent.getcurrent().request = req  # for worker_abort()
-        if hasattr(req, "unreader"):  # it has none in HTTP/2
-            waiting.pop(req.unreader.sock, None)
+        waiting.pop(connection_of(req), None)
 
     def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
-        if not hasattr(req, "unreader"):
-            return
-        client = req.unreader.sock
+        client = connection_of(req)
         if getattr(client, "head", b""):  # there was no body
             with suppress(OSError):
                 client.sendall(b"")
@@ -217,8 +219,8 @@ if worker_class == "gevent":
                     while req.body.read(MAX_HEADERS):
                         pass
             waiting[client] = 0
-        if req.unreader.buf.tell():  # another request has come with it: others first
-            gevent.sleep(0)
+            if req.unreader.buf.tell():  # another request has come with it: others first
+                gevent.sleep(0)
 
     def worker_abort(_worker: Any) -> None:
         """Log the request that has blocked the worker until its timeout."""
