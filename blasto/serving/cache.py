@@ -55,7 +55,7 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
             said = response.headers.get("Cache-Control", "")
             if response.direct_passthrough and said == "no-cache":  # the default of send_file()
                 said = ""
-            private, _, _, lifetimes = directives(said)
+            private, *_, lifetimes = directives(said)
             if not private and 0 not in lifetimes:
                 least = min([seconds, *lifetimes])
                 response.headers["Cache-Control"] = f"max-age={least}, s-maxage={least}"
@@ -80,6 +80,7 @@ class Answer(NamedTuple):
     headers: Headers
     fields: dict[str, str]  # the headers by lower-case name
     body: Iterable[bytes]
+    is_file: bool  # as send_file() sends it
 
     def stored_by(self, cache_control: str) -> Self:
         """Return the response with another Cache-Control."""
@@ -88,16 +89,13 @@ class Answer(NamedTuple):
         headers = replaced(self.headers, {"Cache-Control": cache_control})
         return self._replace(headers=headers, fields=joined(headers))
 
-    def is_file(self, environ: WSGIEnvironment) -> bool:
-        """Return whether the body is a file, as send_file() sends it."""
-        return isinstance(self.body, (FileWrapper, environ.get("wsgi.file_wrapper", FileWrapper)))
-
 
 class Directives(NamedTuple):
     """The directives of a Cache-Control that decide who may store a response (5.2.2)."""
 
     private: bool  # or no-store
     public: bool
+    shared: bool  # by a lifetime that is for shared caches alone
     immutable: bool
     lifetimes: tuple[int, ...]  # seconds, that of shared caches first; may be empty
 
@@ -110,22 +108,23 @@ def directives(cache_control: str) -> Directives:
     return Directives(
         private=private,
         public=not private and bool(said.public or said.s_maxage is not None),
+        shared=said.s_maxage is not None,
         immutable=bool(said.immutable),
         lifetimes=tuple(max(0, lifetime) for lifetime in lifetimes if lifetime is not None),
     )
 
 
-def who_may_store(answer: Answer, *, is_file: bool) -> str:
+def who_may_store(answer: Answer) -> str:
     """Return the Cache-Control of a response, or a stricter one if its headers require that."""
     fields = answer.fields
     said = fields.get("cache-control", "no-store")
     vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
     if answer.status >= "4":
         return "no-store"
-    private, _, immutable, lifetimes = directives(said)
+    private, *_, immutable, lifetimes = directives(said)
     if private or (vary <= {"", "accept-encoding"} and "set-cookie" not in fields):
         return said
-    if not lifetimes or not (is_file or immutable):
+    if not lifetimes or not (answer.is_file or immutable):
         return "no-store"
     # The visitor who gets a file may store it, unlike a page, on which a message may be shown.
     return f"private, max-age={min(lifetimes)}{', immutable' if immutable else ''}"
@@ -189,12 +188,9 @@ class Cache:
         """Send the response of the site, and store it if it is public."""
         sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
         environ[SEEN] = []
-        if not isinstance(environ.get("wsgi.file_wrapper", FileWrapper), type):
-            del environ["wsgi.file_wrapper"]  # uWSGI's is a function; Werkzeug has its own
         answer = call(self.app, environ)
         environ.update(sent)
-        may_store = who_may_store(answer, is_file=answer.is_file(environ))
-        answer = answer.stored_by("no-store" if self.flask.debug else may_store)
+        answer = answer.stored_by("no-store" if self.flask.debug else who_may_store(answer))
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             if answer.status == OK and directives(answer.fields["cache-control"]).public:
                 return self.send(key, answer, environ, start_response)
@@ -207,23 +203,21 @@ class Cache:
         self, key: Key, answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Send a public response: a file as it is read; anything else compressed, and stored."""
-        _, headers, fields, body = answer
+        _, headers, fields, body, is_file = answer
         size = int(fields.get("content-length", MAX_BODY + 1))
-        is_file = answer.is_file(environ)
         if is_file and "etag" in fields and (size > MAX_BODY or not is_compressible(fields)):
             return send_file(headers, body, environ, start_response)
         whole = read(body) if size <= MAX_BODY else None
         if whole is None or len(whole) != size:
             start_response(OK, headers)
             return body if whole is None else (whole,)
-        lifetimes = directives(fields["cache-control"]).lifetimes
+        said = directives(fields["cache-control"])
         # A response with an Age has used up a part of its lifetime.
-        max_age = lifetimes[0] if lifetimes and "age" not in fields else 0
+        max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
-        shared = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)
-        if is_file and "s-maxage" not in fields["cache-control"]:
-            shared = False  # send_file() itself says `public`, whatever its view has looked at
-        if shared and environ[SEEN] == [key[0]]:
+        for_all = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)
+        # send_file() itself says `public`, whatever its view has looked at.
+        if for_all and (said.shared or not is_file) and environ[SEEN] == [key[0]]:
             self.store(key, entry)
         return entry.send(environ, start_response)
 
@@ -263,6 +257,10 @@ class Cache:
 
 def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     """Return the response of an application, before any of it is sent."""
+    wrapper = environ.get("wsgi.file_wrapper", FileWrapper)
+    if not isinstance(wrapper, type):
+        del environ["wsgi.file_wrapper"]  # uWSGI's is a function; Werkzeug has its own
+        wrapper = FileWrapper
     started: list[Any] = []
     written: list[bytes] = []
 
@@ -276,7 +274,7 @@ def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
         first = next(parts, b"")
         body = ClosingIterator(chain(written, [first], parts), getattr(body, "close", None))
     status, headers = started
-    return Answer(status, headers, joined(headers), body)
+    return Answer(status, headers, joined(headers), body, isinstance(body, (FileWrapper, wrapper)))
 
 
 def read(body: Iterable[bytes]) -> bytes:
