@@ -17,9 +17,9 @@ REQUEST_ID = re.compile(r"[\w-]{20,200}", re.ASCII)  # as Heroku's router accept
 
 def init_app(app: Flask) -> None:
     """Log all events that no other handler does, and give templates `request_id()`."""
-    # For all loggers, until the site sets up handlers of its own.
-    # A command's own output is on standard output.
+    # The standard output of a flask command is for what it exports.
     handler = LogfmtHandler(sys.stderr if "FLASK_RUN_FROM_CLI" in os.environ else sys.stdout)
+    # For all loggers, until the site sets up handlers of its own.
     handler.addFilter(lambda _record: not logging.root.handlers)
     logging.lastResort = flask.logging.default_handler = handler
     logging.captureWarnings(capture=True)

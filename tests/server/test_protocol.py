@@ -8,13 +8,13 @@ from http.client import HTTPConnection
 import pytest
 
 from tests.processes import Server, read_all, until
+from tests.server.test_survival import GET, HTTPS, INDEX
 
 pytestmark = pytest.mark.server
 
 REQUEST = re.compile(r"(time=\S+ )?method=")
 REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
-HTTPS = {"X-Forwarded-Proto": "https"}
-SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n"
+SMUGGLED = GET.format("/smuggled") + "\r\n"
 
 
 @pytest.fixture(params=["dyno", "threads"])
@@ -73,12 +73,12 @@ def test_bodies_of_every_kind_follow_each_other_on_one_connection(server: Server
 def test_an_upload_that_no_view_reads_leaves_its_connection_to_the_next_request(
     dyno: Server, framing: str, body: str
 ) -> None:
-    upload = f"POST /upload HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n{framing}\r\n"
-    last = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+    upload = f"{GET.format('/upload').replace('GET', 'POST')}{framing}\r\n"
+    close = "Connection: close\r\n\r\n"
 
     both, one = (
         re.findall(rb"HTTP/1.1 (\d+)", exchange(dyno, text))
-        for text in (f"{upload}\r\n{body}{last}", f"{upload}Connection: close\r\n\r\n{body}")
+        for text in (f"{upload}\r\n{body}{INDEX}{close}", f"{upload}{close}{body}")
     )
 
     assert (both, one) == ([b"404", b"200"], [b"404"])

@@ -137,7 +137,7 @@ def boot_seconds(start: Callable[[], Server]) -> float:
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
-    del os.environ["FLASK_SECRET_KEY"]  # no peer has one, and so opens a session
+    del os.environ["FLASK_SECRET_KEY"]  # the peers have none, and so no sessions
     python = install()
     rows: defaultdict[str, list[float]] = defaultdict(list)
     with ExitStack() as stack:
