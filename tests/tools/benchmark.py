@@ -142,9 +142,11 @@ def main() -> None:
     rows: defaultdict[str, list[float]] = defaultdict(list)
     with ExitStack() as stack:
         site, two = (stack.enter_context(procfile(WEB_CONCURRENCY=count)) for count in "12")
+        etag = site.get("/user/Bo", "HEAD", {"Accept-Encoding": "gzip"}).headers["ETag"]
         peers = {name: stack.enter_context(peer(python, name)) for name in NAMES}
         for number in range(ROUNDS):
             hot, new = rate(site), rate(site, *NEW)
+            rows["304 / page from the cache"].append(rate(site, f"-HIf-None-Match: {etag}") / hot)
             for name, has_names in NAMES.items():
                 rows[f"page from the cache / {name}"].append(hot / rate(peers[name]))
                 if has_names:
