@@ -24,11 +24,18 @@ FILES_LEFT_OUT = (
 )
 LINES_LEFT_OUT = re.compile(
     r"(?m)^.*(startproject|(newsite|icons)\.py|tests[./](project|tools)|--cov|PYTEST_ADDOPTS"
-    r"|not in new sites|og:image|twitter:card).*\n"
+    r"|not in new sites|#a-container|#a-server|og:image|twitter:card).*\n"
 )
-SECTIONS_LEFT_OUT = ("Make it yours", "What you get", "Later versions")
+SECTIONS_LEFT_OUT = (
+    *("Make it yours", "What you get", "A container", "A server of your own", "Later versions"),
+)
 SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
-TITLE = "# {title}\n\nA website, built with Flask.\nStarted from Blasto {version}.\n\n"
+TITLE = """# {title}
+
+A website, built with Flask.
+Started from Blasto {version}; its README adds containers, servers of one's own, and updates.
+
+"""
 LEAD = "Change this page in <code>{name}/templates/index.html</code>."
 # Replacements: a file, a pattern, and a text for each of its matches.
 REPLACED = (

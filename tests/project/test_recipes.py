@@ -19,9 +19,9 @@ from tests.project.test_deploy import route, router
 pytestmark = pytest.mark.server
 
 SECTION = (ROOT / "README.md").read_text().split("\n## When you need more\n")[1].split("\n## ")[0]
-ROWS = [row.split(" | ") for row in SECTION.splitlines() if row.startswith("| ")][2:]
+NEEDS = re.findall(r"(?m)^- .*?, with (.+?): (.+?); then ((?:(?:, )?`[^`]+`)+)", SECTION)
 PACKAGES, TOP, FACTORY = (
-    [code for row in ROWS for code in re.findall(r"`([^`]+)`", row[column])] for column in (1, 2, 3)
+    re.findall(r"`([^`]+)`", " ".join(parts)) for parts in zip(*NEEDS, strict=True)
 )
 DEFAULTS, LANGUAGE = map(dedent, re.findall(r"```python\n(.*?) *```", SECTION, re.DOTALL))
 # A package of PyPI's that contains htmx.

@@ -38,6 +38,7 @@ def test_a_new_site_has_nothing_that_is_about_this_project(made: Path, site: Pat
         *("shop/startproject.py", "shop/newsite.py", "shop/icons.py", "shop/static/share.png"),
         *("tests/README.md", "tests/project", "tests/tools"),
         *("## Make it yours", "## What you get", "## Later versions"),
+        *("### A container", "### A server of your own"),
     }
     found = run(f"grep -riIE -e '{words}' . --exclude-dir=.git", site)
     assert re.fullmatch(r"\./README\.md:Started from Blasto .*\n", found)
@@ -62,7 +63,7 @@ def test_it_says_where_the_site_comes_from_and_how_to_run_and_deploy_it(
     assert commands == [f"cd '{shop}'", install, "heroku create && git push heroku main\n"]
     assert run("git log --format=%s main", shop) == f"Start from {version}\n"
     readme = (shop / "README.md").read_text()
-    assert readme.startswith(f"# Shop\n\nA website, built with Flask.\nStarted from {version}.\n")
+    assert readme.startswith(f"# Shop\n\nA website, built with Flask.\nStarted from {version}; ")
 
 
 def test_the_first_page_of_a_new_site_welcomes_and_says_which_file_to_edit(made: Path) -> None:
@@ -265,7 +266,7 @@ def test_what_would_do_harm_or_has_no_meaning_is_rejected(
     [
         ("ln -sf /nonexistent Procfile", "Procfile is no file. Run: git checkout -- Procfile"),
         ("rm -r .git", "blasto is no git checkout. Clone Blasto, and run this there."),
-        ("sed -i 's/# Later versions/# Later/' README.md", "not 3: change REPLACED in newsite.py."),
+        ("sed -i 's/# Later versions/# Later/' README.md", "not 5: change REPLACED in newsite.py."),
     ],
 )
 def test_what_is_wrong_with_the_checkout_is_named(
