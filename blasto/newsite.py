@@ -33,7 +33,8 @@ SECTION = rf"^##+ (?:{'|'.join(SECTIONS_LEFT_OUT)})\n.*?(?=^##|\Z)"
 TITLE = """# {title}
 
 A website, built with Flask.
-Started from Blasto {version}; its README adds containers, servers of one's own, and updates.
+
+Started from Blasto {version}, whose README adds containers, servers of one's own, and updates.
 
 """
 LEAD = "Change this page in <code>{name}/templates/index.html</code>."

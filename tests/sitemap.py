@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 from blasto.app import create_app
 
 from tests.pages.examples import EXAMPLES, NO_PAGES, prepare
-from tests.processes import ROOT
+from tests.processes import PACKAGE, ROOT
 
 LINKED = ("stylesheet", "icon", "apple-touch-icon", "manifest", "preload", "next", "prev")
 ORIGIN = "http://localhost"
@@ -40,6 +40,10 @@ SIGN_IN = (
 )
 NO_EXAMPLE = (
     f"such as its URL may have, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
+)
+HIDDEN = (
+    "what answers every URL of http://localhost hides the pages from the tests; switch it off by a"
+    " setting of theirs, in tests/conftest.py"
 )
 NO_DOCUMENT = f"has no doctype: extend base.html, or if it is part of a page, {NO_PAGE}"
 
@@ -94,8 +98,10 @@ class Page(NamedTuple):
         return f"{self.url} ({self.view})"
 
     def asks_to_sign_in(self) -> bool:
+        if not self.response.history:
+            return self.response.status_code in {401, 403}
         passwords = self.document.attributes("input[@type='password']", "type")
-        return self.response.status_code in {401, 403} or bool(self.response.history and passwords)
+        return bool(passwords) or "next" in self.response.request.args  # as Flask-Login has it
 
 
 def hold(
@@ -224,6 +230,8 @@ class Survey(logging.Handler):
             self.problems[f"fails with 500: {reason}"].append(str(page))
         elif page.asks_to_sign_in():
             self.problems[SIGN_IN].append(str(page))
+        elif not endpoint and status >= 300 and status != 404:
+            self.problems[f"is {response.status}: {HIDDEN}"].append(str(page))
         elif status == 404 and endpoint in EXAMPLES:
             self.problems["is 404: change its example, or let prepare() make it"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:
@@ -269,7 +277,9 @@ def is_own(view: Any) -> bool:
 
 def cause(error: BaseException) -> str:
     """Return an exception and the site's last line that led to it."""
-    lines = [frame for frame in extract_tb(error.__traceback__) if is_here(frame.filename)]
+    serving = str(PACKAGE / "serving")  # passes errors on
+    frames = [it for it in extract_tb(error.__traceback__) if not it.filename.startswith(serving)]
+    lines = [frame for frame in frames if is_here(frame.filename)]
     place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
     return f"{type(error).__name__}: {error}{place}"
 

@@ -48,13 +48,13 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if folder := folder_of(endpoint):
-            values.setdefault("v", version(folder, values.get("filename") or ""))
+            values.setdefault("v", version(folder, str(values.get("filename") or "")))
 
     @app.url_value_preprocessor
     def send_whole_file(endpoint: str | None, values: dict[str, Any] | None) -> None:
         folder = folder_of(endpoint)
         if folder and values:
-            ask_for_all(request.environ)
+            ask_for_all()
             after_this_request(partial(set_lifetime, version(folder, values["filename"])))
 
     if app.jinja_env.globals["url_for"] == MethodType(Flask.url_for, app):  # not another's
@@ -72,7 +72,8 @@ def remembering(app: Flask) -> Callable[..., str]:
         return app.url_for(endpoint, **dict(values))
 
     def url_for(endpoint: str, **values: Any) -> str:
-        if request and values.keys() <= {"filename"} and not endpoint.startswith("."):
+        is_plain = values.keys() <= {"filename"} and isinstance(values.get("filename", ""), str)
+        if request and is_plain and not endpoint.startswith("."):
             complete = {**values}
             app.inject_url_defaults(endpoint, complete)
             if complete.keys() <= {"filename", "v"}:

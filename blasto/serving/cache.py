@@ -50,8 +50,10 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
-            ask_for_all(request.environ)
+            ask_for_all()
             response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
+            if request.method != "GET":
+                return response
             said = response.headers.get("Cache-Control", "")
             if response.direct_passthrough and said == "no-cache":  # the default of send_file()
                 said = ""
@@ -66,11 +68,12 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
     return decorate
 
 
-def ask_for_all(environ: WSGIEnvironment) -> None:
+def ask_for_all() -> None:
     """Have the site send the whole body of a public response; the cache checks the conditions."""
-    for name in CONDITIONS:
-        environ.pop(name, None)
-    environ["REQUEST_METHOD"] = "GET"  # instead of HEAD
+    if request.method in ("GET", "HEAD"):
+        for name in CONDITIONS:
+            request.environ.pop(name, None)
+        request.method = request.environ["REQUEST_METHOD"] = "GET"
 
 
 class Answer(NamedTuple):
@@ -141,6 +144,7 @@ def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
         get("QUERY_STRING"),
         get("HTTP_X_FORWARDED_HOST"),
         get("HTTP_X_FORWARDED_PREFIX"),
+        get("HTTP_X_FORWARDED_PROTO"),
     )
 
 

@@ -20,7 +20,7 @@ COOKIES: set[str] = set()
 def prepare(_app: Flask) -> dict[str, Any]:
     """Return the session of a visitor who has signed in, to see the pages that ask for it.
 
-    Called once before the first request: fill the tests' database here, which SETTINGS in
-    tests/conftest.py names.
+    With Flask-Login, that is {"_user_id": "1"}. Called once before the first request: create and
+    fill the tests' database here, which SETTINGS in tests/conftest.py names.
     """
     return {}

@@ -105,9 +105,7 @@ TEMPLATES = {
 }
 LIVE = """new EventSource("/events").onmessage =
     event => { document.querySelector("#event").textContent = event.data; };"""
-PREPARE = """    from shop.app import User, db
-
-    db.drop_all()
+PREPARE = """    db.drop_all()
     db.create_all()
     db.session.add(User(name="Ada"))
     db.session.commit()
@@ -160,7 +158,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: Server) -> Path:
     origin = f"http://127.0.0.1:{elsewhere.port}"
     for name, old, new in (
         ("shop/app.py", "from . import", "\n".join([*imports, "from . import"])),
-        ("shop/app.py", "\ndef create_app", "\n".join([*objects, LANGUAGE, "\ndef create_app"])),
+        ("shop/app.py", "pages =", "\n".join([*objects, "pages ="])),
+        ("shop/app.py", "\ndef create_app", f"{LANGUAGE}\n\ndef create_app"),
         ("shop/app.py", "    app.config.from_p", indent(f"{DEFAULTS}app.config.from_p", "    ")),
         ("shop/app.py", "POLICY={}", f"POLICY={{'img-src': ['{origin}']}}"),
         ("shop/app.py", "    serving.init", indent("\n".join([*FACTORY, "serving.init"]), "    ")),
@@ -169,6 +168,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: Server) -> Path:
         ("shop/templates/base.html", "</nav>", f"{links}</nav>{MESSAGES}"),
         ("tests/pages/examples.py", "= {", '= {"pages.day": {"day": 6}, '),
         ("tests/pages/examples.py", "    return {}\n", PREPARE),
+        ("tests/pages/examples.py", "Flask\n", "Flask\n\nfrom shop.app import User, db\n"),
         ("Procfile", "web:", f"{words('release:')}\nweb:"),
     ):
         edit(site / name, old, new)
@@ -210,6 +210,7 @@ def visitor(
             patch.delenv(f"FLASK_{name}")
         release, web = re.findall(r"(?m)^\w+: (.*)", (shop / "Procfile").read_text())
         run(f"PATH={BIN}:$PATH; flask db init && flask db migrate && {release}", shop, **env)
+        run(f"{BIN}/ruff check --exclude shop/app.py", shop)
         server = Server(web, upstream, shop, **env)
     route(folder, server)
     nginx = router(folder, f"{port} ssl; ssl_certificate cert; ssl_certificate_key key", port)

@@ -10,9 +10,12 @@ from textwrap import dedent
 from zlib import crc32, decompressobj
 
 import pytest
+from flask import redirect
 
 from blasto import icons
+from blasto.app import create_app
 
+from tests import sitemap
 from tests.processes import PACKAGE, ROOT
 from tests.project.conftest import FONT
 from tests.project.shell import BIN, TREE, edit, rejected, run, startproject
@@ -63,7 +66,7 @@ def test_it_says_where_the_site_comes_from_and_how_to_run_and_deploy_it(
     assert commands == [f"cd '{shop}'", install, "heroku create && git push heroku main\n"]
     assert run("git log --format=%s main", shop) == f"Start from {version}\n"
     readme = (shop / "README.md").read_text()
-    assert readme.startswith(f"# Shop\n\nA website, built with Flask.\nStarted from {version}; ")
+    assert readme.startswith(f"# Shop\n\nA website, built with Flask.\n\nStarted from {version}, ")
 
 
 def test_the_first_page_of_a_new_site_welcomes_and_says_which_file_to_edit(made: Path) -> None:
@@ -199,6 +202,14 @@ FAULTS = {
 }
 
 
+MEMBERS = """
+
+@pages.get("/members")
+def members() -> ResponseReturnValue:
+    return redirect(url_for(".index", next=request.path))
+"""
+
+
 @pytest.mark.server
 def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> None:
     template, view, link = add_a_page(site)
@@ -209,16 +220,26 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
         views += "\n\n" + view.replace("about", name)
         links += link.replace("about", name) if name != "orphan" else ""
     app = site / "shop" / "app.py"
-    app.write_text(app.read_text() + views)
+    app.write_text(app.read_text() + views + MEMBERS)
     edit(app, "def changing", "@cache_publicly(seconds=60)\ndef changing")
     edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
 
     with pytest.raises(AssertionError) as failure:
         run(f"{QUICK} tests/pages/test_pages.py", site)
 
-    for name, (*_, report) in FAULTS.items():
+    for name, (*_, report) in {**FAULTS, "members": ("asks to sign in",)}.items():
         assert f"/{name} ({name}()" in str(failure.value)
         assert report in str(failure.value)
+
+
+def test_the_tests_report_what_hides_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app()
+    app.before_request(lambda: redirect("https://localhost/"))
+    monkeypatch.setattr(sitemap, "create_app", lambda: app)
+
+    (problem,) = sitemap.Survey().problems
+
+    assert problem.startswith("is 302 FOUND: what answers every URL")
 
 
 # What is rejected

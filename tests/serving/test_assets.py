@@ -167,6 +167,7 @@ def test_a_template_gets_the_urls_that_flask_builds(app: Flask, tmp_path: Path) 
 
     text: dict[str, Any] = {"filename": "text.txt"}
     calls = [("static", text), ("static", {**text, "_external": True})]
+    calls += [("static", {"filename": Path("text.txt")}), ("page", {"filename": ["a"]})]
     calls += [(endpoint, {}) for endpoint in ("page", "shop", "about")]
     urls: dict[str, set[str]] = {}
     contexts: list[Any] = [

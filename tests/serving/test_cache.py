@@ -165,7 +165,7 @@ def test_a_page_that_fails_when_it_is_renewed_is_no_longer_stored(clock: Clock) 
         {"path": "/nothing"},
         {"method": "POST"},
         *({"headers": {name: "a=b"}} for name in ("Cookie", "Authorization")),
-        *({"headers": {f"X-Forwarded-{name}": "/other"}} for name in ("Host", "Prefix")),
+        *({"headers": {f"X-Forwarded-{name}": "/other"}} for name in ("Host", "Prefix", "Proto")),
     ],
 )
 def test_a_request_that_differs_is_not_answered_from_the_store(different: dict[str, Any]) -> None:
@@ -176,6 +176,15 @@ def test_a_request_that_differs_is_not_answered_from_the_store(different: dict[s
 
     assert "Age" not in response.headers
     assert is_stored(client) == ("method" not in different)
+
+
+def test_a_view_that_looks_at_the_method_confuses_no_one() -> None:
+    client = serve(cache_publicly(seconds=60)(lambda: request.method))
+
+    assert client.head("/").headers["Content-Length"] == "3"
+    assert client.get("/").text == "GET"
+    posted = client.post("/")
+    assert (posted.text, posted.headers["Cache-Control"]) == ("POST", "no-store")
 
 
 @pytest.mark.parametrize("header", ["Cookie", "Authorization"])
