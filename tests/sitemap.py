@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, NamedTuple, NoReturn
@@ -24,14 +24,23 @@ from blasto.app import create_app
 from tests.pages.examples import EXAMPLES, NO_PAGES, prepare
 from tests.processes import PACKAGE, ROOT
 
-LINKED = ("stylesheet", "icon", "apple-touch-icon", "manifest", "preload", "next", "prev")
+LINKED = (
+    "alternate",
+    "stylesheet",
+    "icon",
+    "apple-touch-icon",
+    "manifest",
+    "preload",
+    "next",
+    "prev",
+)
 ORIGIN = "http://localhost"
 SECONDS = 10  # for a response in process
 MAX_BYTES = 10_000_000  # of a page
-WHOLE = re.compile(r"<(!doctype|html|head|title|body)\b", re.IGNORECASE)
-# What html5lib takes for errors: `&` in URLs, <hr> in <select>, and the content of <template>.
+WHOLE = re.compile(r"<(!doctype|html|head|body)\b", re.IGNORECASE)
+# What html5lib takes for errors: `&` in URLs, <hr> in <select>, and any <template>.
 NO_ERRORS = ("expected-named-entity", "named-entity-without-semicolon")
-TEMPLATE = re.compile(r"(<template\b.*?>).*?(?=</template>)", re.IGNORECASE | re.DOTALL)
+TEMPLATE = re.compile(r"(?is)<template\b(?:(?!<template\b).)*?</template>")
 ERROR_PAGE = "/no/such/page"
 NO_PAGE = "add its endpoint to NO_PAGES in tests/pages/examples.py"
 SIGN_IN = (
@@ -53,7 +62,10 @@ class Document:
 
     def __init__(self, html: str) -> None:
         parser = HTMLParser(namespaceHTMLElements=False)
-        self.root = parser.parse(TEMPLATE.sub(r"\1", html))
+        found = 1
+        while found:  # the innermost first
+            html, found = TEMPLATE.subn(lambda match: "\n" * match[0].count("\n"), html)
+        self.root = parser.parse(html)
         self.errors = [
             f"{code} in line {line}"
             for (line, _), code, about in parser.errors
@@ -61,8 +73,10 @@ class Document:
         ]
 
     def texts(self, path: str) -> list[str]:
-        """Return the text of each element."""
-        return ["".join(element.itertext()) for element in self.root.findall(f".//{path}")]
+        """Return the text of each element, with that of its images."""
+        elements = self.root.findall(f".//{path}")
+        images = [[image.get("alt", "") for image in element.iter("img")] for element in elements]
+        return ["".join([*it.itertext(), *alt]) for it, alt in zip(elements, images, strict=True)]
 
     def attributes(self, path: str, name: str) -> list[str]:
         """Return the value of an attribute in each element that has it."""
@@ -226,12 +240,14 @@ class Survey(logging.Handler):
                 break
         status = response.status_code
         if status >= 500 or (self.errors and not endpoint):
-            reason = cause(self.errors[0]) if self.errors else "see the log"
-            self.problems[f"fails with 500: {reason}"].append(str(page))
+            reason = cause(self.errors[0]) if self.errors else "no exception, but its response"
+            self.problems[f"fails with {max(status, 500)}: {reason}"].append(str(page))
         elif page.asks_to_sign_in():
             self.problems[SIGN_IN].append(str(page))
         elif not endpoint and status >= 300 and status != 404:
             self.problems[f"is {response.status}: {HIDDEN}"].append(str(page))
+        elif status // 100 == 3 and response.history:
+            self.problems["redirects without end"].append(str(page))
         elif status == 404 and endpoint in EXAMPLES:
             self.problems["is 404: change its example, or let prepare() make it"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:
@@ -270,6 +286,8 @@ def is_here(path: str) -> bool:
 
 def is_own(view: Any) -> bool:
     """Return whether a view belongs to the site; a method, with all classes it is made of."""
+    if isinstance(view, partial):
+        return True
     classes = type(view.__self__).__mro__[:-1] if hasattr(view, "__self__") else ()
     modules = [sys.modules.get(getattr(part, "__module__", "")) for part in (view, *classes)]
     return all(is_here(getattr(module, "__file__", None) or "/") for module in modules)

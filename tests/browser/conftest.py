@@ -24,6 +24,7 @@ BROKEN = """() => [...document.images]
     .filter(image => image.currentSrc.startsWith(location.origin))
     .filter(image => performance.getEntriesByName(image.currentSrc)[0]?.responseStatus < 400)
     .map(image => image.outerHTML)"""
+PASSIVE = {"image", "font", "media", "stylesheet"}
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = defaultdict(list)
 # What the pages, and then the elements, were found to lack.
@@ -38,7 +39,7 @@ def new_tab(
     origin = f"http://127.0.0.1:{site.port}"
     cookie = page.cookie if page else survey().cookie
     linked = [origin + link for link in page.document.links(page.url)] if page else []
-    left_out: list[str] = []
+    left_out: dict[str, str] = {}
 
     def note(problem: str, *, expected: object = False) -> None:
         if not expected:
@@ -51,7 +52,10 @@ def new_tab(
             text += " Put it into a file in static/, or see CONTENT_SECURITY_POLICY in app.py."
         elif url != tab.url:
             text += f" ({url})"
-        note(f"reports {text}", expected=is_status or left_out or text.startswith("[DOM]"))
+        # A picture is no reason for a script to fail, but a library from elsewhere is.
+        is_left_out = url in left_out or not PASSIVE.issuperset(left_out.values())
+        is_notice = text.startswith(("[DOM]", "Autofocus processing"))
+        note(f"reports {text}", expected=is_status or is_left_out or is_notice)
 
     def dismiss(dialog: Dialog) -> None:
         note(f"shows a dialog: {dialog.message}")
@@ -60,7 +64,7 @@ def new_tab(
     def note_request(request: Request) -> None:
         # What would have worked with something from elsewhere cannot be judged.
         if request.url.startswith("http") and not request.url.startswith(f"{origin}/"):
-            left_out.append(request.url)
+            left_out[request.url] = request.resource_type
             leads_there = request.is_navigation_request() and not request.frame.parent_frame
             note(f"leads to {request.url}", expected=not leads_there)
 

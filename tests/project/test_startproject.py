@@ -147,14 +147,15 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
     add_a_page(site)
     run(LINT, site)
     long = "<p>What we do.</p>" * 80 + "<ul><li>Bread<li>Cake</ul>"
-    table = "<table><tr><th>A<th>B<tr><td>1<td>2</table>"
+    table = "<table><tr><th>A<th>B<tr><td>1<td>2<tbody><template><tr><td>3</template></table>"
+    top = "<a href='#top'>To the top</a> <a href='/#:~:text=Shop'>What it says</a>"
     form = "<form method=post><label>Text <textarea name=text></textarea></label></form>"
     script = "<script src=\"{{ url_for('static', filename='my.js') }}\"></script>"
     style = "<link rel=stylesheet href=\"{{ url_for('static', filename='my.css') }}\">"
     urls = 'POLICY={}, SERVER_NAME="shop.test", PREFERRED_URL_SCHEME="https", APPLICATION_ROOT="/x"'
     for file, old, new in (
         ("app.py", "POLICY={}", urls),
-        ("templates/about.html", "<p>", f"{long}{table}{form}<p>"),
+        ("templates/about.html", "<p>", f"{long}{table}{form}{top}<p>"),
         ("templates/base.html", "</main>", "</main><hr><footer>Shop<br>Street 1</footer>"),
         ("templates/base.html", "</head>", f"{script}{style}</head>"),
         ("templates/base.html", 'lang="en"', 'lang="fa" dir="rtl"'),
@@ -199,15 +200,21 @@ FAULTS = {
     "failing": ("<p>", "<p>{{ 1 / 0 }}", "fails with 500"),
     "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
+    "part": ("<p>", "<p>{{ request.headers['HX-Request'] }}", "differs by visitor"),
 }
 
 
-MEMBERS = """
+REDIRECTS = """
 
 @pages.get("/members")
 def members() -> ResponseReturnValue:
     return redirect(url_for(".index", next=request.path))
+
+@pages.get("/loop")
+def loop() -> ResponseReturnValue:
+    return redirect(url_for(".loop"))
 """
+REDIRECTED = {"members": "asks to sign in", "loop": "redirects without end"}
 
 
 @pytest.mark.server
@@ -220,14 +227,15 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
         views += "\n\n" + view.replace("about", name)
         links += link.replace("about", name) if name != "orphan" else ""
     app = site / "shop" / "app.py"
-    app.write_text(app.read_text() + views + MEMBERS)
-    edit(app, "def changing", "@cache_publicly(seconds=60)\ndef changing")
+    app.write_text(app.read_text() + views + REDIRECTS)
+    for name in ("changing", "part"):
+        edit(app, f"def {name}(", f"@cache_publicly(seconds=60)\ndef {name}(")
     edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
 
     with pytest.raises(AssertionError) as failure:
         run(f"{QUICK} tests/pages/test_pages.py", site)
 
-    for name, (*_, report) in {**FAULTS, "members": ("asks to sign in",)}.items():
+    for name, report in {**{name: it[2] for name, it in FAULTS.items()}, **REDIRECTED}.items():
         assert f"/{name} ({name}()" in str(failure.value)
         assert report in str(failure.value)
 
