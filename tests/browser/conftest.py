@@ -24,6 +24,7 @@ BROKEN = """() => [...document.images]
     .filter(image => image.currentSrc.startsWith(location.origin))
     .filter(image => performance.getEntriesByName(image.currentSrc)[0]?.responseStatus < 400)
     .map(image => image.outerHTML)"""
+LOUD = {"assert", "error", "warning"}  # of what a script may write to the console
 PASSIVE = {"image", "font", "media", "stylesheet"}
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = defaultdict(list)
@@ -45,7 +46,7 @@ def new_tab(
         if not expected:
             PROBLEMS[problem].append(str(page or tab.url))
 
-    def note_error(text: str, url: str) -> None:
+    def note_error(text: str, url: str, kind: str = "error") -> None:
         # The status of the page itself, and of what it links to, is tested in process.
         is_status = "status of 40" in text and (not page or url in {tab.url, *linked})
         if "Content Security Policy" in text:
@@ -54,7 +55,7 @@ def new_tab(
             text += f" ({url})"
         # A picture is no reason for a script to fail, but a library from elsewhere is.
         is_left_out = url in left_out or not PASSIVE.issuperset(left_out.values())
-        is_notice = text.startswith(("[DOM]", "Autofocus processing"))
+        is_notice = kind not in LOUD or text.startswith(("[DOM]", "Autofocus processing"))
         note(f"reports {text}", expected=is_status or is_left_out or is_notice)
 
     def dismiss(dialog: Dialog) -> None:
@@ -76,7 +77,7 @@ def new_tab(
             "response", lambda it: note(f"loads {it.url}: {it.status}", expected=it.status < 500)
         )
         tab.on("pageerror", lambda error: note_error(f"a script error: {error}", tab.url))
-        tab.on("console", lambda it: note_error(it.text, it.location["url"]))
+        tab.on("console", lambda it: note_error(it.text, it.location["url"], it.type))
         if cookie:
             name, _, value = cookie.partition("=")
             context.add_cookies([{"name": name, "value": value, "url": origin}])

@@ -50,10 +50,12 @@ FOCUS = """() => {
     const seen = element.matches(others) || ring || style.boxShadow !== "none";
     return seen ? null : element.outerHTML.slice(0, 80);
 }"""
-# Of what the Tab key goes through, even if a field has autofocus.
-TO_TOP = (
-    "document.body.tabIndex = -1, document.body.focus(), document.body.removeAttribute('tabindex')"
-)
+# Has the next Tab begin at the top, even if a field has autofocus.
+TO_TOP = """() => {
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute("tabindex");
+}"""
 
 
 def violations(tab: Tab) -> Iterator[str]:
