@@ -25,14 +25,8 @@ from tests.pages.examples import EXAMPLES, NO_PAGES, prepare
 from tests.processes import PACKAGE, ROOT
 
 LINKED = (
-    "alternate",
-    "stylesheet",
-    "icon",
-    "apple-touch-icon",
-    "manifest",
-    "preload",
-    "next",
-    "prev",
+    *("stylesheet", "icon", "apple-touch-icon", "manifest", "preload"),
+    *("alternate", "next", "prev"),
 )
 ORIGIN = "http://localhost"
 SECONDS = 10  # for a response in process
@@ -74,9 +68,10 @@ class Document:
 
     def texts(self, path: str) -> list[str]:
         """Return the text of each element, with that of its images."""
-        elements = self.root.findall(f".//{path}")
-        images = [[image.get("alt", "") for image in element.iter("img")] for element in elements]
-        return ["".join([*it.itertext(), *alt]) for it, alt in zip(elements, images, strict=True)]
+        return [
+            "".join([*element.itertext(), *(image.get("alt", "") for image in element.iter("img"))])
+            for element in self.root.findall(f".//{path}")
+        ]
 
     def attributes(self, path: str, name: str) -> list[str]:
         """Return the value of an attribute in each element that has it."""
@@ -278,10 +273,10 @@ def build(rule: Rule) -> str | None:
 
 
 def is_here(path: str) -> bool:
-    """Return whether a file belongs to the site, not to a package or the tests."""
+    """Return whether a file belongs to the site, not to a package, serving/ or the tests."""
     file = Path(path).resolve()
-    is_inside = ROOT in file.parents and ROOT / "tests" not in file.parents
-    return is_inside and "site-packages" not in file.parts
+    is_other = not {ROOT / "tests", PACKAGE / "serving"}.isdisjoint(file.parents)
+    return ROOT in file.parents and not is_other and "site-packages" not in file.parts
 
 
 def is_own(view: Any) -> bool:
@@ -295,9 +290,7 @@ def is_own(view: Any) -> bool:
 
 def cause(error: BaseException) -> str:
     """Return an exception and the site's last line that led to it."""
-    serving = str(PACKAGE / "serving")  # passes errors on
-    frames = [it for it in extract_tb(error.__traceback__) if not it.filename.startswith(serving)]
-    lines = [frame for frame in frames if is_here(frame.filename)]
+    lines = [frame for frame in extract_tb(error.__traceback__) if is_here(frame.filename)]
     place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
     return f"{type(error).__name__}: {error}{place}"
 

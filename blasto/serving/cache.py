@@ -73,6 +73,7 @@ def ask_for_all() -> None:
     if request.method in ("GET", "HEAD"):
         for name in CONDITIONS:
             request.environ.pop(name, None)
+        # The view too, which may look at the method, must not see HEAD.
         request.method = request.environ["REQUEST_METHOD"] = "GET"
 
 

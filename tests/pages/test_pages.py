@@ -89,9 +89,7 @@ def test_its_canonical_url_and_what_others_show_of_it_are_its_own(pages: list[Pa
         links = page.document.attributes("link[@rel='canonical']", "href")
         yield from one("canonical link", links)
         same = [other.url for other in pages if other.endpoint == page.endpoint]
-        own = {f"{ORIGIN}{url}" for url in same} | {
-            f"{ORIGIN}{quote(unquote(url))}" for url in same
-        }
+        own = {f"{ORIGIN}{it}" for url in same for it in (url, quote(unquote(url)))}
         shown = page.document.attributes("meta[@property='og:url']", "content")
         for url in {*links, *shown} - own:
             yield f"has the canonical URL {url}"

@@ -235,7 +235,8 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     with pytest.raises(AssertionError) as failure:
         run(f"{QUICK} tests/pages/test_pages.py", site)
 
-    for name, report in {**{name: it[2] for name, it in FAULTS.items()}, **REDIRECTED}.items():
+    reports = {name: report for name, (*_, report) in FAULTS.items()} | REDIRECTED
+    for name, report in reports.items():
         assert f"/{name} ({name}()" in str(failure.value)
         assert report in str(failure.value)
 
