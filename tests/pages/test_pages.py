@@ -119,6 +119,21 @@ def test_its_links_are_not_broken(pages: list[Page], app: Flask) -> None:
     hold([*pages, error_page] if error_page else pages, check)
 
 
+def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
+    def check(page: Page) -> Iterator[str]:
+        headers = {"Cookie": page.cookie} if page.cookie else {}
+        for form in page.document.root.findall(".//form"):
+            method = "POST" if form.get("method", "").lower() == "post" else "GET"
+            for url in on_site(page.url, form.get("action") or page.url):
+                response = client.options(url, headers=headers)
+                allowed = response.headers.get("Allow", method)
+                if response.status_code == 404 or method not in allowed:
+                    mend = "mend its action, or the methods of that view"
+                    yield f"has a form for {url}, which no view takes by {method}: {mend}"
+
+    hold(pages, check)
+
+
 def test_the_index_page_leads_to_it(pages: list[Page], app: Flask) -> None:
     url_map = app.url_map.bind("localhost")
     reached, waiting = set(UNLINKED), ["/"]

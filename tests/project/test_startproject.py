@@ -149,7 +149,7 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
     long = "<p>What we do.</p>" * 80 + "<ul><li>Bread<li>Cake</ul>"
     table = "<table><tr><th>A<th>B<tr><td>1<td>2<tbody><template><tr><td>3</template></table>"
     top = "<a href='#top'>To the top</a> <a href='/#:~:text=Shop'>What it says</a>"
-    form = "<form method=post><label>Text <textarea name=text></textarea></label></form>"
+    form = "<form><label>Text <textarea name=text></textarea></label></form>"
     script = "<script src=\"{{ url_for('static', filename='my.js') }}\"></script>"
     style = "<link rel=stylesheet href=\"{{ url_for('static', filename='my.css') }}\">"
     urls = 'POLICY={}, SERVER_NAME="shop.test", PREFERRED_URL_SCHEME="https", APPLICATION_ROOT="/x"'
@@ -198,6 +198,7 @@ FAULTS = {
     "headlines": ("<p>", "<h1>Two</h1><p>", "has 2 of <h1>"),
     "markup": ("<p>", "<div>", "is not valid HTML"),
     "failing": ("<p>", "<p>{{ 1 / 0 }}", "fails with 500"),
+    "form": ("<p>", "<form method=post></form><p>", "/form, which no view takes by POST"),
     "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
     "part": ("<p>", "<p>{{ request.headers['HX-Request'] }}", "differs by visitor"),
