@@ -26,6 +26,8 @@ SETTINGS: dict[str, Any] = {
     "SERVER_NAME": None,
     "PREFERRED_URL_SCHEME": "http",
     "APPLICATION_ROOT": "/",
+    "SESSION_COOKIE_DOMAIN": None,
+    "SESSION_COOKIE_PATH": None,
 }
 NOT_INHERITED = (
     *("FLASK_", "WERKZEUG_", "GUNICORN_", "GIT_", "PORT", "WEB_", "DYNO", "FORWARDED_ALLOW_IPS"),

@@ -89,7 +89,8 @@ def set_lifetime(current: str | None, response: Response) -> Response:
     """Let any cache store a file, for a year at its versioned URL and otherwise for a minute."""
     if current and response.direct_passthrough:  # not of a before_request function
         # During a deployment, one release may get the URL of the other: no year for that.
-        versioned = request.args.get("v") == current
+        # Extensions such as Flask-Assets append another version.
+        versioned = request.args.get("v", "").partition("?")[0] == current
         response.headers["Cache-Control"] = IMMUTABLE if versioned else BRIEF
         response.set_etag(current)
         del response.last_modified  # which each deployment changes

@@ -48,7 +48,8 @@ def test_only_the_current_versioned_url_is_immutable(
     os.utime(file, (1, 1))
     current = url_of(app, file.name, endpoint)
 
-    assert client.get(current).headers["Cache-Control"] == IMMUTABLE
+    for url in (current, f"{current}?another"):
+        assert client.get(url).headers["Cache-Control"] == IMMUTABLE
     for url in (outdated, f"{current}0", current.partition("?")[0]):
         assert client.get(url).headers["Cache-Control"] == BRIEF
 
