@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from inspect import unwrap
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, NamedTuple, NoReturn
@@ -281,6 +282,7 @@ def is_here(path: str) -> bool:
 
 def is_own(view: Any) -> bool:
     """Return whether a view belongs to the site; a method, with all classes it is made of."""
+    view = unwrap(view)
     if isinstance(view, partial):
         return True
     classes = type(view.__self__).__mro__[:-1] if hasattr(view, "__self__") else ()

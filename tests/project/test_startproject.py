@@ -205,7 +205,12 @@ FAULTS = {
 }
 
 
-REDIRECTS = """
+VIEWS = """
+
+from functools import partial
+
+half = cache_publicly(seconds=60)(partial(render_template, "headlines.html"))
+pages.add_url_rule("/half", "half", half)
 
 @pages.get("/members")
 def members() -> ResponseReturnValue:
@@ -215,7 +220,11 @@ def members() -> ResponseReturnValue:
 def loop() -> ResponseReturnValue:
     return redirect(url_for(".loop"))
 """
-REDIRECTED = {"members": "asks to sign in", "loop": "redirects without end"}
+REPORTS = {
+    "half": "has 2 of <h1>",
+    "members": "asks to sign in",
+    "loop": "redirects without end",
+}
 
 
 @pytest.mark.server
@@ -228,7 +237,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
         views += "\n\n" + view.replace("about", name)
         links += link.replace("about", name) if name != "orphan" else ""
     app = site / "shop" / "app.py"
-    app.write_text(app.read_text() + views + REDIRECTS)
+    app.write_text(app.read_text() + views + VIEWS)
     for name in ("changing", "part"):
         edit(app, f"def {name}(", f"@cache_publicly(seconds=60)\ndef {name}(")
     edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
@@ -236,7 +245,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     with pytest.raises(AssertionError) as failure:
         run(f"{QUICK} tests/pages/test_pages.py", site)
 
-    reports = {name: report for name, (*_, report) in FAULTS.items()} | REDIRECTED
+    reports = {name: report for name, (*_, report) in FAULTS.items()} | REPORTS
     for name, report in reports.items():
         assert f"/{name} ({name}()" in str(failure.value)
         assert report in str(failure.value)
