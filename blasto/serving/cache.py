@@ -118,15 +118,16 @@ def directives(cache_control: str) -> Directives:
     )
 
 
-def who_may_store(answer: Answer) -> str:
+def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     """Return the Cache-Control of a response, or a stricter one if its headers require that."""
     fields = answer.fields
     said = fields.get("cache-control", "no-store")
     vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
     if answer.status >= "4":
         return "no-store"
-    private, *_, immutable, lifetimes = directives(said)
-    if private or (vary <= {"", "accept-encoding"} and "set-cookie" not in fields):
+    private, public, _, immutable, lifetimes = directives(said)
+    is_for_one = "set-cookie" in fields or (public and "HTTP_AUTHORIZATION" in environ)
+    if private or (vary <= {"", "accept-encoding"} and not is_for_one):
         return said
     if not lifetimes or not (answer.is_file or immutable):
         return "no-store"
@@ -195,10 +196,14 @@ class Cache:
         environ[SEEN] = []
         answer = call(self.app, environ)
         environ.update(sent)
-        answer = answer.stored_by("no-store" if self.flask.debug else who_may_store(answer))
+        answer = answer.stored_by(
+            "no-store" if self.flask.debug else who_may_store(answer, environ)
+        )
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             if answer.status == OK and directives(answer.fields["cache-control"]).public:
                 return self.send(key, answer, environ, start_response)
+            if answer.status == OK and answer.is_file and "etag" in answer.fields:
+                return send_file(answer.headers, answer.body, environ, start_response)
         elif environ["REQUEST_METHOD"] not in ("OPTIONS", "TRACE") and answer.status < "4":
             self.invalidate(environ, answer.fields.get("location", ""))
         start_response(answer.status, answer.headers)
@@ -221,8 +226,10 @@ class Cache:
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
         for_all = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)
-        # send_file() itself says `public`, whatever its view has looked at.
-        if for_all and (said.shared or not is_file) and environ[SEEN] == [key[0]]:
+        # The site itself may have encoded it for a client, and send_file() says `public` whatever
+        # its view has looked at.
+        for_all = for_all and "content-encoding" not in fields and (said.shared or not is_file)
+        if for_all and environ[SEEN] == [key[0]]:
             self.store(key, entry)
         return entry.send(environ, start_response)
 

@@ -45,8 +45,11 @@ class Gate:
         request_id = name_request(environ)
         app, proto, address = self.app, None, environ.get("REMOTE_ADDR", "")
         environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
-        if self.is_proxy(address):
-            app = self.app_behind_proxy if "HTTP_X_FORWARDED_FOR" in environ else app
+        # A site's own ProxyFix around this one has replaced the address of the proxy.
+        replaced = environ.get("werkzeug.proxy_fix.orig")
+        if self.is_proxy(replaced["REMOTE_ADDR"] or "" if replaced else address):
+            if "HTTP_X_FORWARDED_FOR" in environ and not replaced:
+                app = self.app_behind_proxy
             proto = environ.get("HTTP_X_FORWARDED_PROTO")
             if proto == "https":
                 environ["wsgi.url_scheme"] = proto

@@ -21,13 +21,14 @@ def init_app(app: Flask) -> None:
     handler = LogfmtHandler(sys.stderr if "FLASK_RUN_FROM_CLI" in os.environ else sys.stdout)
     # For all loggers, until the site sets up handlers of its own.
     handler.addFilter(lambda _record: not logging.root.handlers)
-    logging.lastResort = flask.logging.default_handler = handler
+    app.logger.removeHandler(flask.logging.default_handler)
+    logging.lastResort = handler
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").handlers = [handler]  # or logging adds a NullHandler
-    if not logging.root.handlers:
-        logging.root.setLevel(logging.INFO)
-    if app.debug:
-        logging.getLogger(app.import_name.partition(".")[0]).setLevel(logging.DEBUG)
+    # Not of other packages: HTTP clients log URLs with their secrets at this level.
+    site = logging.getLogger(app.name.partition(".")[0])
+    if app.debug or not logging.root.handlers:
+        site.setLevel(logging.DEBUG if app.debug else logging.INFO)
     app.jinja_env.globals["request_id"] = request_id
 
 

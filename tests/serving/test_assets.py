@@ -143,6 +143,9 @@ def test_a_visitor_who_is_signed_in_gets_files_that_no_other_cache_stores(
         assert "Set-Cookie" in mine.headers
         assert mine.headers["Cache-Control"] == policy
         assert "Set-Cookie" not in theirs.headers
+        if url != "/":
+            known = {"If-None-Match": mine.headers["ETag"]}
+            assert visitor.get(url, headers=known).status_code == 304
         assert "s-maxage" in theirs.headers["Cache-Control"]
 
 

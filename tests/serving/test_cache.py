@@ -187,16 +187,40 @@ def test_a_view_that_looks_at_the_method_confuses_no_one() -> None:
     assert (posted.text, posted.headers["Cache-Control"]) == ("POST", "no-store")
 
 
-@pytest.mark.parametrize("header", ["Cookie", "Authorization"])
-@pytest.mark.parametrize(("value", "stored"), [(PUBLIC, False), (f"{PUBLIC}, immutable", True)])
-def test_only_what_is_immutable_is_stored_whatever_the_credentials(
-    header: str, value: str, *, stored: bool
+@pytest.mark.parametrize(
+    ("header", "value", "sent"),
+    [
+        ("Cookie", PUBLIC, PUBLIC),
+        ("Cookie", f"{PUBLIC}, immutable", f"{PUBLIC}, immutable"),
+        ("Authorization", "max-age=60", "max-age=60"),
+        ("Authorization", PUBLIC, "no-store"),
+        ("Authorization", f"{PUBLIC}, immutable", "private, max-age=60, immutable"),
+    ],
+)
+def test_only_what_is_public_and_immutable_is_stored_for_a_visitor_with_credentials(
+    header: str, value: str, sent: str
 ) -> None:
     client = serve(says(value))
-    client.get("/", headers={header: "secret"})
+    response = client.get("/", headers={header: "secret"})
+    stored = "public" in sent and "immutable" in sent
 
+    assert response.headers["Cache-Control"] == sent
     assert is_stored(client, headers={header: "secret"}) == stored
     assert is_stored(client) == stored
+    assert is_stored(client, headers={header: "secret"}) == ("immutable" in sent)
+
+
+def test_an_encoding_that_the_site_has_chosen_is_sent_to_nobody_else() -> None:
+    encoded = {"Cache-Control": PUBLIC, "Vary": "Accept-Encoding", "Content-Encoding": "br"}
+    plain = {"Cache-Control": PUBLIC}
+    client = serve(
+        lambda: ("a" * 50, encoded if "br" in request.headers["Accept-Encoding"] else plain)
+    )
+
+    for accept in ("br, gzip", "gzip"):
+        response = client.get("/", headers={"Accept-Encoding": accept})
+
+        assert (response.headers.get("Content-Encoding") == "br") == ("br" in accept)
 
 
 def add_middleware(app: Flask) -> None:

@@ -7,6 +7,7 @@ import pytest
 from click import ClickException
 from flask import Response
 from flask.testing import FlaskClient
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
 from tests.serving.conftest import address, serve
@@ -94,6 +95,19 @@ def test_plain_http_in_front_of_a_proxy_is_redirected(environ: dict[str, Any], p
     assert status_of(response) == 308
     assert response.location == f"https://site.test{path}"
     assert "Strict-Transport-Security" not in response.headers
+
+
+def test_a_site_may_have_a_proxy_fix_of_its_own_around_all() -> None:
+    client = serve(address, HTTPS_ONLY=1)
+    app = client.application
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=2)  # type: ignore[method-assign]
+
+    def ask(proto: str) -> TestResponse:
+        forwarded = {"X-Forwarded-For": "192.0.2.7, 192.0.2.9", "X-Forwarded-Proto": proto}
+        return client.get("/", headers=forwarded)
+
+    assert ask("https").text == "192.0.2.7 https://localhost/"
+    assert ask("http").status_code == 308
 
 
 @pytest.mark.parametrize(

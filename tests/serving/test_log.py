@@ -10,7 +10,10 @@ from typing import Any
 
 import flask.logging
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+
+from blasto import serving
 
 from tests.serving.conftest import fail, serve
 
@@ -44,16 +47,28 @@ def test_an_event_of_any_logger_is_one_line(capsys: Capture) -> None:
     app = start().application
 
     app.logger.info("started %s", "twice")
-    logging.getLogger("shop.prices").info("two\nlines")
+    logging.getLogger("shop.prices").warning("two\nlines")
+    logging.getLogger("shop.prices").info("GET /?key=secret")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old", DeprecationWarning, stacklevel=1)
 
     first, second, third = capsys.readouterr().out.splitlines()
     assert first == 'level=info message="started twice"'
-    assert second == r'level=info message="two\nlines"'
+    assert second == r'level=warning message="two\nlines"'
     assert third.startswith('level=warning message="')
     assert "DeprecationWarning: old" in third
+
+
+def test_an_event_before_all_is_set_up_changes_no_later_one(capsys: Capture) -> None:
+    logging.root.handlers.clear()
+    app = Flask("specimen.app")
+    app.logger.warning("early")
+    serving.init_app(app)
+
+    app.logger.warning("late")
+
+    assert capsys.readouterr().out == 'level=warning message="late"\n'
 
 
 def test_the_output_of_a_flask_command_has_no_log(
