@@ -47,8 +47,8 @@ def test_an_event_of_any_logger_is_one_line(capsys: Capture) -> None:
     app = start().application
 
     app.logger.info("started %s", "twice")
-    logging.getLogger("shop.prices").warning("two\nlines")
-    logging.getLogger("shop.prices").info("GET /?key=secret")
+    logging.getLogger("library").warning("two\nlines")
+    logging.getLogger("library").info("GET /?key=secret")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old", DeprecationWarning, stacklevel=1)
