@@ -11,7 +11,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.util import request_uri
 
 import click
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wsgi import get_host
@@ -25,6 +25,17 @@ HEADERS = ("HTTP_", "CONTENT_")
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
+class LimitedRequest(Request):
+    """A request whose form is limited in either encoding: a long one takes seconds to parse."""
+
+    @Request.max_content_length.getter  # type: ignore[attr-defined]  # of a property
+    def max_content_length(self) -> int | None:
+        limits = [super().max_content_length]
+        if self.mimetype == "application/x-www-form-urlencoded":
+            limits.append(self.max_form_memory_size)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+
 class Gate:
     """WSGI middleware that passes a request on, redirects it to HTTPS, or rejects it.
 
@@ -33,6 +44,8 @@ class Gate:
 
     def __init__(self, flask: Flask, app: WSGIApplication, headers: SecurityHeaders) -> None:
         self.flask = flask
+        if flask.request_class is Request:
+            flask.request_class = LimitedRequest
         self.app = app
         self.app_behind_proxy = ProxyFix(app, x_for=1, x_proto=0)
         self.headers = headers
@@ -43,6 +56,8 @@ class Gate:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request_id = name_request(environ)
+        if "CONTENT_LENGTH" in environ:  # Werkzeug rejects a body that is shorter (RFC 9112, 8)
+            environ.pop("wsgi.input_terminated", None)
         app, proto, address = self.app, None, environ.get("REMOTE_ADDR", "")
         environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
         # A site's own ProxyFix around this one has replaced the address of the proxy.

@@ -25,7 +25,8 @@ import resource
 import socket
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
@@ -140,16 +141,21 @@ if worker_class == "gevent":
                 data = head + data
             sent = super().send(data, flags)
             if sent < len(data):
-                super().sendall(memoryview(data)[sent:], flags)
+                with self.closable():
+                    super().sendall(memoryview(data)[sent:], flags)
 
         def send(self, data: Any, flags: int = 0) -> int:
             if self.head:  # the body is a file
                 self.sendall(b"")
-            sent: int = super().send(data, flags)
+            with self.closable():
+                sent: int = super().send(data, flags)
             return sent
 
         def recv(self, *arguments: Any) -> bytes:
-            data: bytes = super().recv(*arguments)
+            if waiting.get(self, UNREAD) == UNREAD:
+                gevent.sleep(0)  # a body may come in tiny pieces: others first
+            with self.closable():
+                data: bytes = super().recv(*arguments)
             if waiting.get(self, UNREAD) != UNREAD:
                 waiting[self] += len(data)
                 if waiting[self] > MAX_HEADERS:
@@ -158,6 +164,18 @@ if worker_class == "gevent":
                 if waiting[self] > limit_request_line and sum(waiting.values()) > MAX_WAITING:
                     close_oldest()
             return data
+
+        @contextmanager
+        def closable(self) -> Iterator[None]:
+            """Let close_oldest() close it while its client neither sends nor reads."""
+            if self in waiting:
+                yield
+                return
+            waiting[self] = UNREAD
+            try:
+                yield
+            finally:
+                waiting.pop(self, None)
 
     clients: set[Any] = set()
     # Clients without a complete request, and how many bytes each has sent; the oldest first.
@@ -203,6 +221,9 @@ if worker_class == "gevent":
     def pre_request(_worker: Any, req: Any) -> None:
         gevent.getcurrent().request = req  # for worker_abort()
         waiting.pop(connection_of(req), None)
+        # By default 100 kB, which each packet has it parse again.
+        if hasattr(getattr(req, "body", None), "reader"):
+            req.body.reader.limit_trailer_section = limit_request_line
 
     def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
         client = connection_of(req)

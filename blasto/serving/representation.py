@@ -99,7 +99,7 @@ def send_file(
 ) -> Iterable[bytes]:
     """Send a file as it is read, a range of it, or what the conditions of the request require."""
     fields = joined(headers)
-    names = ("HTTP_RANGE", "HTTP_IF_RANGE")
+    names = ("HTTP_RANGE", "HTTP_IF_RANGE") if environ["REQUEST_METHOD"] == "GET" else ()
     asked: dict[str, str] = {name: environ[name] for name in names if name in environ}
     # gunicorn's wrapper cannot seek, so Werkzeug's sends a range.
     file = FileWrapper(body.filelike) if asked and hasattr(body, "filelike") else body

@@ -32,6 +32,7 @@ HTTPS = {"X-Forwarded-Proto": "https"}
 GET = "GET {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n"
 INDEX = GET.format("/")
 SLEEP = GET.format("/sleep?seconds=2") + "Connection: close\r\n\r\n"
+READ = GET.format("/read").replace("GET", "POST")
 UPLOAD = INDEX.replace("GET", "POST") + "Content-Length: 1000000\r\n\r\n"
 
 
@@ -122,8 +123,10 @@ def test_with_threads_idle_clients_and_a_stream_leave_others_their_pages(threads
     [
         (f"{INDEX}\r\n", 500, b"public "),
         (INDEX + f"X: {'x' * 8000}\r\n" * 7, 300, b""),  # 17 MB of headers that do not end
+        (f"{READ}Content-Length: 9\r\n\r\nx", 500, b""),
+        (GET.format("/large") + "\r\n", 500, b""),  # which nobody reads
     ],
-    ids=["descriptors", "memory"],
+    ids=["descriptors", "memory", "body", "unread"],
 )
 def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     worker: Server, opening: str, count: int, received: bytes
@@ -156,6 +159,19 @@ def test_a_client_that_sends_many_requests_at_once_lets_others_in(worker: Server
         assert read_all(visitor).endswith(b"private ")
         assert served() < 10_000
         greedy.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_body_in_tiny_pieces_lets_others_in(worker: Server) -> None:
+    pieces = "1\r\nx\r\n" * 300_000 + "0\r\n\r\n"
+    chunked = f"{READ}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+
+    with ThreadPoolExecutor() as pool, worker.connect(chunked) as greedy:
+        pool.submit(greedy.sendall, pieces.encode())
+        sleep(0.2)
+
+        assert worker.get().status == 200
+        assert 'path="/read" status=200' not in worker.output
+        assert read_all(greedy).endswith(b"300000")
 
 
 def test_a_request_that_blocks_its_worker_is_named() -> None:

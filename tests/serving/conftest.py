@@ -75,6 +75,7 @@ def make_app() -> Flask:
         "file": lambda: send_file(__file__),
         "large": lambda: bytes(50_000_000),
         "message": lambda: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+        "read": lambda: str(len(request.get_data())),
         "private": lambda: "private " * 100,
         "sleep": sleep,
         "spin": spin,
@@ -82,7 +83,7 @@ def make_app() -> Flask:
     }
     app = serve(HTTPS_ONLY="DYNO" in os.environ).application
     for name, view in views.items():
-        app.add_url_rule(f"/{name}", name, view)
+        app.add_url_rule(f"/{name}", name, view, methods=["GET", "POST"])
     return app
 
 

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 from click import ClickException
-from flask import Response
+from flask import Response, request
 from flask.testing import FlaskClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
@@ -170,6 +170,20 @@ def test_a_header_of_many_lines_is_rejected(client: FlaskClient, name: str) -> N
     assert status_of(client.get("/", headers={name: "a" * 8191})) == 431
     assert client.get("/", headers={name: "a" * 8190}).status_code == 200
     assert client.get("/?" + "a" * 8191).status_code == 200  # which a server limits
+
+
+def test_a_form_is_limited_and_whole() -> None:
+    client = serve(lambda: str(len(request.form)), MAX_CONTENT_LENGTH=1_000_000)
+
+    def post(body: bytes, length: int, mimetype: str = "x-www-form-urlencoded") -> int:
+        environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": str(length)}
+        kind = f"application/{mimetype}"
+        return client.post("/", data=body, content_type=kind, environ_overrides=environ).status_code
+
+    assert post(b"a=b", 3) == 200
+    assert post(b"a=b", 30) == 400  # its client has gone midway
+    assert post(b"a=" + bytes(500_000), 500_002) == 413
+    assert post(bytes(500_002), 500_002, "json") == 200
 
 
 def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:
