@@ -5,10 +5,12 @@ from typing import Any, NoReturn
 
 import pytest
 from click import ClickException
-from flask import Response, request
+from flask import Flask, Request, Response, request
 from flask.testing import FlaskClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
+
+from blasto import serving
 
 from tests.serving.conftest import address, serve
 
@@ -184,6 +186,17 @@ def test_a_form_is_limited_and_whole() -> None:
     assert post(b"a=b", 30) == 400  # its client has gone midway
     assert post(b"a=" + bytes(500_000), 500_002) == 413
     assert post(bytes(500_002), 500_002, "json") == 200
+
+
+def test_a_site_may_have_requests_of_its_own() -> None:
+    class Own(Request):
+        pass
+
+    app = Flask("specimen.app")
+    app.request_class = Own
+    serving.init_app(app)
+
+    assert app.request_class is Own
 
 
 def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:
