@@ -106,8 +106,9 @@ def send_file(
     status = condition(environ, fields["etag"], fields.get("last-modified"))
     response = Response(file, status, headers, direct_passthrough=True)
     response.accept_ranges = "bytes"
-    # If there are several ranges, or a malformed one, the whole file is sent (14.2).
-    if status == OK and ONE_RANGE.fullmatch(asked.get("HTTP_RANGE", "")):
+    # If there are several ranges, a malformed one, or no length, the whole file is sent (14.2).
+    is_known = status == OK and "content-length" in fields
+    if is_known and ONE_RANGE.fullmatch(asked.get("HTTP_RANGE", "")):
         size = int(fields["content-length"])
         try:
             response.make_conditional({"REQUEST_METHOD": "GET", **asked}, "bytes", size)

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from itertools import product
 from pathlib import Path
 
@@ -244,6 +244,18 @@ def test_a_range_of_a_file_is_sent(
             assert ask(client, url, Range=wanted, If_Range=validator).status_code == expected
         assert ask(client, url, Range=wanted, If_None_Match="*").status_code == 304
         assert client.head(url, headers={"Range": wanted}).status_code == 200  # as 14.2 says
+
+
+@pytest.mark.parametrize("said", ["public, max-age=60", "private"])
+def test_a_file_of_unknown_length_is_sent_whole(said: str) -> None:
+    def view() -> Response:
+        response = send_file(BufferedReader(BytesIO(b"whole")), mimetype="image/png", etag="own")
+        response.headers["Cache-Control"] = said
+        return response
+
+    response = ask(serve(view), "/", Range="bytes=0-3")
+
+    assert (response.status_code, response.data) == (200, b"whole")
 
 
 def test_a_range_of_a_file_that_may_be_compressed_is_the_whole(client: FlaskClient) -> None:
