@@ -200,10 +200,8 @@ class Cache:
             "no-store" if self.flask.debug else who_may_store(answer, environ)
         )
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            if answer.status == OK and directives(answer.fields["cache-control"]).public:
+            if answer.status == OK:
                 return self.send(key, answer, environ, start_response)
-            if answer.status == OK and answer.is_file and "etag" in answer.fields:
-                return send_file(answer.headers, answer.body, environ, start_response)
         elif environ["REQUEST_METHOD"] not in ("OPTIONS", "TRACE") and answer.status < "4":
             self.invalidate(environ, answer.fields.get("location", ""))
         start_response(answer.status, answer.headers)
@@ -212,16 +210,16 @@ class Cache:
     def send(
         self, key: Key, answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Send a public response: a file as it is read; anything else compressed, and stored."""
+        """Send a file as it is read, and anything else that is public compressed; store that."""
         _, headers, fields, body, is_file = answer
-        size = int(fields.get("content-length", MAX_BODY + 1))
+        said = directives(fields["cache-control"])
+        size = int(fields.get("content-length", MAX_BODY + 1)) if said.public else MAX_BODY + 1
         if is_file and "etag" in fields and (size > MAX_BODY or not is_compressible(fields)):
             return send_file(headers, body, environ, start_response)
         whole = read(body) if size <= MAX_BODY else None
         if whole is None or len(whole) != size:
             start_response(OK, headers)
             return body if whole is None else (whole,)
-        said = directives(fields["cache-control"])
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])

@@ -120,7 +120,6 @@ logger_class = LineLogger
 if worker_class == "gevent":
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
-    UNREAD = -1  # in place of these bytes, while the rest of a body is read
     OF_BODIES = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 
     class Client(gevent.socket.socket):
@@ -152,11 +151,13 @@ if worker_class == "gevent":
             return sent
 
         def recv(self, *arguments: Any) -> bytes:
-            if waiting.get(self, UNREAD) == UNREAD:
+            if self not in waiting:
                 gevent.sleep(0)  # a body may come in tiny pieces: others first
-            with self.closable():
-                data: bytes = super().recv(*arguments)
-            if waiting.get(self, UNREAD) != UNREAD:
+                with self.closable():
+                    part: bytes = super().recv(*arguments)
+                return part
+            data: bytes = super().recv(*arguments)
+            if self in waiting:  # close_oldest() has not closed it
                 waiting[self] += len(data)
                 if waiting[self] > MAX_HEADERS:
                     raise LimitRequestHeaders("all together")
@@ -167,22 +168,19 @@ if worker_class == "gevent":
 
         @contextmanager
         def closable(self) -> Iterator[None]:
-            """Let close_oldest() close it while its client neither sends nor reads."""
-            if self in waiting:
-                yield
-                return
-            waiting[self] = UNREAD
+            """Let close_oldest() close it while its client neither sends a body nor reads."""
+            waiting[self] = 0
             try:
                 yield
             finally:
                 waiting.pop(self, None)
 
     clients: set[Any] = set()
-    # Clients without a complete request, and how many bytes each has sent; the oldest first.
+    # Clients that the site waits for, and how many bytes of headers each has sent; oldest first.
     waiting: dict[Any, int] = {}
 
     def close_oldest() -> None:
-        """Close the connection that has waited longest for a request."""
+        """Close the connection that the site has waited for longest."""
         if waiting:
             oldest = next(iter(waiting))
             del waiting[oldest]
@@ -221,7 +219,7 @@ if worker_class == "gevent":
     def pre_request(_worker: Any, req: Any) -> None:
         gevent.getcurrent().request = req  # for worker_abort()
         waiting.pop(connection_of(req), None)
-        # By default 100 kB, which each packet has it parse again.
+        # By default 800 kB, in which each packet has it count the lines again.
         if hasattr(getattr(req, "body", None), "reader"):
             req.body.reader.limit_trailer_section = limit_request_line
 
@@ -232,7 +230,6 @@ if worker_class == "gevent":
                 client.sendall(b"")
         if client in clients:
             if isinstance(client, Client) and not environ.keys().isdisjoint(OF_BODIES):
-                waiting[client] = UNREAD
                 # Closing on unread data could take the response from the client (RFC 9112, 9.6).
                 with suppress(Exception), gevent.Timeout(keepalive, exception=False):
                     if resp.should_close():
