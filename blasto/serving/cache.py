@@ -37,6 +37,7 @@ MAX_BODY = 1_000_000  # bytes; a larger body is sent as it comes, and not stored
 MAX_KEY = 2_000  # characters
 
 CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
+BODY = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
 
 
@@ -223,7 +224,7 @@ class Cache:
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
-        for_all = entry.immutable or environ.keys().isdisjoint(CREDENTIALS)
+        for_all = entry.immutable or not any(map(environ.get, (*CREDENTIALS, *BODY)))
         # The site itself may have encoded it for a client, and send_file() says `public` whatever
         # its view has looked at.
         for_all = for_all and "content-encoding" not in fields and (said.shared or not is_file)

@@ -26,7 +26,10 @@ MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
 class LimitedRequest(Request):
-    """A request whose form is limited in either encoding: a long one takes seconds to parse."""
+    """A request whose form is limited in either encoding: a long one takes seconds to parse.
+
+    And JSON that is nested more deeply than Python can parse is malformed.
+    """
 
     @Request.max_content_length.getter  # type: ignore[attr-defined]  # of a property
     def max_content_length(self) -> int | None:
@@ -34,6 +37,12 @@ class LimitedRequest(Request):
         if self.mimetype == "application/x-www-form-urlencoded":
             limits.append(self.max_form_memory_size)
         return min((limit for limit in limits if limit is not None), default=None)
+
+    def get_json(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_json(*args, **kwargs)
+        except RecursionError:
+            return self.on_json_loading_failed(ValueError("nested too deeply"))
 
 
 class Gate:
@@ -86,15 +95,18 @@ class Gate:
         """Return the response to a request that does not reach the site."""
         if environ["PATH_INFO"] == "/up":
             return plain_text(HTTPStatus.OK, "up")
+        host = environ.get("HTTP_HOST") or ""
+        if not host and environ["SERVER_PROTOCOL"] != "HTTP/1.1":  # requires one (RFC 9112, 3.2)
+            host = get_host(environ)
         # A host has no case (RFC 3986, 3.2.2), but Flask compares it with TRUSTED_HOSTS as it is.
-        environ["HTTP_HOST"] = host = (environ.get("HTTP_HOST") or get_host(environ)).lower()
+        environ["HTTP_HOST"] = host = host.lower()
         if len(host) > MAX_HOST or not self.is_served(host):
             text = "This site has another host name. Check the address in your browser."
             return plain_text(HTTPStatus.BAD_REQUEST, text)
         if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
             # Byte for byte, if the server has it: PATH_INFO is decoded, and so %2523 is %23.
             raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or request_uri(environ)
-            target = re.sub("^https?://[^/?]*", "", raw)
+            target = re.sub("(?i)^https?://[^/?]*", "", raw)
             url = f"https://{host.removesuffix(':80')}/{target.removeprefix('/')}"
             return plain_text(HTTPStatus.PERMANENT_REDIRECT, url, ("Location", url))
         return None

@@ -5,6 +5,7 @@ and GUNICORN_CMD_ARGS, options of its command line, which outrank all that is se
 """
 
 import os
+import re
 
 # Greenlets are cheap, whereas a dozen slow clients would occupy every thread of a gthread worker.
 # But a greenlet that waits in C code, such as SQLite's, delays all others, and `async def` views
@@ -35,7 +36,8 @@ from typing import Any
 
 from click import ClickException
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import LimitRequestHeaders, ParseException
 
 # One socket for IPv6 and IPv4 (RFC 4291, 2.5.5.2).
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
@@ -102,6 +104,12 @@ class LineLogger(Logger):
         if not isinstance(sys.exception(), ClickException):
             super().exception(msg, *args, **kwargs)
 
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Log a warning; a rejected request's names the visitor's address only if it is to."""
+        super().warning(
+            msg if LOG_ADDRESSES else re.sub(r" from ip=\S+:", ":", msg), *args, **kwargs
+        )
+
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         request_id = environ.get("HTTP_X_REQUEST_ID")
         if "PATH_INFO" not in environ:  # gunicorn has rejected it: its headers are in `req` alone
@@ -116,6 +124,29 @@ class LineLogger(Logger):
 
 
 logger_class = LineLogger
+
+
+def checked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Have a body that is malformed, or cut short, answered with 400 where a view reads it."""
+    try:
+        yield from chunks
+    except (OSError, ParseException) as error:
+        from werkzeug.exceptions import BadRequest  # noqa: PLC0415  # a reload must replace it
+
+        raise BadRequest(f"The body of this request is malformed: {error}.") from None
+
+
+def pre_request(_worker: Any, req: Any) -> None:
+    """Check a body that comes in chunks, which ends in trailers."""
+    reader = getattr(getattr(req, "body", None), "reader", None)
+    if isinstance(reader, ChunkedReader):
+        # By default 800 kB, in which each packet has it count the lines again.
+        reader.limit_trailer_section = limit_request_line
+        reader.parser = checked(reader.parser)
+    if worker_class == "gevent":
+        gevent.getcurrent().request = req  # for worker_abort()
+        waiting.pop(connection_of(req), None)
+
 
 if worker_class == "gevent":
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
@@ -215,13 +246,6 @@ if worker_class == "gevent":
     def connection_of(req: Any) -> Any:
         """Return the connection of a request, or None in HTTP/2, which shares one."""
         return getattr(getattr(req, "unreader", None), "sock", None)
-
-    def pre_request(_worker: Any, req: Any) -> None:
-        gevent.getcurrent().request = req  # for worker_abort()
-        waiting.pop(connection_of(req), None)
-        # By default 800 kB, in which each packet has it count the lines again.
-        if hasattr(getattr(req, "body", None), "reader"):
-            req.body.reader.limit_trailer_section = limit_request_line
 
     def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
         client = connection_of(req)

@@ -210,6 +210,14 @@ def test_only_what_is_public_and_immutable_is_stored_for_a_visitor_with_credenti
     assert is_stored(client, headers={header: "secret"}) == ("immutable" in sent)
 
 
+@pytest.mark.parametrize("sent", [{"data": "a=b"}, {"headers": {"Transfer-Encoding": "chunked"}}])
+def test_a_page_may_depend_on_the_body_of_its_request(sent: dict[str, Any]) -> None:
+    client = serve(says(PUBLIC))
+    client.get("/", **sent)
+
+    assert not is_stored(client)
+
+
 def test_an_encoding_that_the_site_has_chosen_is_sent_to_nobody_else() -> None:
     encoded = {"Cache-Control": PUBLIC, "Vary": "Accept-Encoding", "Content-Encoding": "br"}
     plain = {"Cache-Control": PUBLIC}
