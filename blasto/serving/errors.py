@@ -3,6 +3,7 @@
 import json
 
 from flask import Flask, current_app, render_template, request
+from jinja2 import TemplateNotFound
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -34,7 +35,8 @@ def error_response(error: Exception) -> Response:
         response.data = render_template("error.html", error=error)
     except Exception as failure:  # the layout, or the database behind it
         failure.__suppress_context__ = True  # which is in the log already
-        current_app.logger.exception("error.html failed for a %s", error.code)
+        if not isinstance(failure, TemplateNotFound) or failure.name != "error.html":
+            current_app.logger.exception("error.html failed for a %s", error.code)
         response.data = f"{error.code} {error.name}\n{error.description}\n{request_id()}\n"
         response.mimetype = "text/plain"
     return response
