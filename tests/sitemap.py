@@ -17,8 +17,9 @@ from urllib.parse import urljoin
 import pytest
 from flask import Flask
 from html5lib import HTMLParser
+from werkzeug.exceptions import InternalServerError
 from werkzeug.routing import Rule
-from werkzeug.test import TestResponse
+from werkzeug.test import Client, TestResponse
 
 from blasto.app import create_app
 
@@ -152,20 +153,32 @@ def give_up() -> NoReturn:
     raise TimeoutError(f"no response within {SECONDS} s")
 
 
+def read(response: TestResponse) -> bytes:
+    body = bytearray()
+    for part in response.iter_encoded():
+        body += part
+        if len(body) > MAX_BYTES:
+            raise TimeoutError("the page has no end")
+    return bytes(body)
+
+
 def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
-    """Follow redirects on the site; read only HTML, because a stream may have no end."""
+    """Follow redirects on the site; read only HTML, because a stream may have no end.
+
+    What fails midway is logged, and a response with 500, as what fails before.
+    """
     headers |= {"Cookie": cookie} if cookie else {}
     history: list[TestResponse] = []
     while True:
-        with time_limit(SECONDS, give_up):  # such as a view that waits for an event
-            response = app.test_client(use_cookies=False).get(url, headers=headers)
-            body = bytearray()
-            for part in response.iter_encoded() if response.mimetype == "text/html" else ():
-                body += part
-                if len(body) > MAX_BYTES:
-                    raise TimeoutError("the page has no end")
-            response.close()
-        response.response, response.history = [bytes(body)], tuple(history)
+        try:
+            with time_limit(SECONDS, give_up):  # such as a view that waits for an event
+                response = app.test_client(use_cookies=False).get(url, headers=headers)
+                body = read(response) if response.mimetype == "text/html" else b""
+                response.close()
+        except Exception:
+            app.logger.exception("Exception on %s", url)
+            return Client(InternalServerError()).get(url)
+        response.response, response.history = [body], tuple(history)
         target = on_site(url, response.location or "//")
         if response.status_code // 100 != 3 or not target or len(history) == 10:
             return response
@@ -226,11 +239,7 @@ class Survey(logging.Handler):
         view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
         for cookie in dict.fromkeys(("", self.cookie)):
             self.errors.clear()
-            try:
-                response = get(self.app, url, cookie)
-            except Exception as error:  # noqa: BLE001  # likewise
-                self.problems[f"fails with 500: {cause(error)}"].append(f"{url} ({view})")
-                return None
+            response = get(self.app, url, cookie)
             page = Page(url, endpoint, view, cookie, response, Document(response.text))
             if not page.asks_to_sign_in():
                 break

@@ -207,6 +207,7 @@ FAULTS = {
 
 VIEWS = """
 
+from collections.abc import Iterator
 from functools import partial
 
 half = cache_publicly(seconds=60)(partial(render_template, "headlines.html"))
@@ -216,6 +217,11 @@ pages.add_url_rule("/half", "half", half)
 def members() -> ResponseReturnValue:
     return redirect(url_for(".index", next=request.path))
 
+@pages.get("/midway")
+def midway() -> Iterator[str]:
+    yield "<!doctype html>"
+    raise ValueError("midway")
+
 @pages.get("/loop")
 def loop() -> ResponseReturnValue:
     return redirect(url_for(".loop"))
@@ -224,13 +230,14 @@ REPORTS = {
     "half": "has 2 of <h1>",
     "members": "asks to sign in",
     "loop": "redirects without end",
+    "midway": "fails with 500: ValueError: midway",
 }
 
 
 @pytest.mark.server
 def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> None:
     template, view, link = add_a_page(site)
-    views, links = "", ""
+    views, links = "", '<a href="/midway">Midway</a>'
     for name, (old, new, _report) in FAULTS.items():
         text = template.replace('"About"', f'"{name}"').replace("What this", name)
         (site / "shop" / "templates" / f"{name}.html").write_text(text.replace(old, new, 1))
@@ -249,6 +256,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     for name, report in reports.items():
         assert f"/{name} ({name}()" in str(failure.value)
         assert report in str(failure.value)
+    assert "E   " not in str(failure.value), "a fault is a traceback"
 
 
 def test_the_tests_report_what_hides_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
