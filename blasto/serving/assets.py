@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from stat import S_ISREG
+from time import monotonic
 from types import MethodType
 from typing import Any
 
@@ -48,7 +49,8 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if folder := folder_of(endpoint):
-            values.setdefault("v", version(folder, str(values.get("filename") or "")))
+            filename = str(values.get("filename") or "")
+            values.setdefault("v", recent_version(folder, filename, int(monotonic())))
 
     @app.url_value_preprocessor
     def send_whole_file(endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -105,6 +107,15 @@ def version(folder: str, filename: str) -> str | None:
         return digest(path, status.st_mtime_ns) if path and S_ISREG(status.st_mode) else None
     except (OSError, ValueError):  # ValueError: NUL, or a surrogate
         return None
+
+
+@lru_cache(maxsize=1_000)
+def recent_version(folder: str, filename: str, _second: int) -> str | None:
+    """Return a file's version as it was at most a second ago.
+
+    That saves 3 % of the time of a page; under an outdated version, a file has a minute's lifetime.
+    """
+    return version(folder, filename)
 
 
 path_of = lru_cache(maxsize=1_000)(safe_join)

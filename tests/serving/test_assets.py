@@ -3,6 +3,7 @@
 import importlib
 import mimetypes
 import os
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -31,6 +32,12 @@ TYPES = {
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
+
+
+@pytest.fixture(autouse=True)
+def _time_flies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each version looked at again: a second passes in between."""
+    monkeypatch.setattr(assets, "monotonic", count().__next__)
 
 
 @pytest.mark.parametrize(("endpoint", "folder"), [("static", "."), ("shop.static", "shop")])
