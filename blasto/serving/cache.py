@@ -36,8 +36,8 @@ MAX_BYTES = 10_000_000  # of all bodies and keys
 MAX_BODY = 1_000_000  # bytes; a larger body is sent as it comes, and not stored
 MAX_KEY = 2_000  # characters
 
-CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
-BODY = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+# What a page may depend on, beside its URL and the language.
+PERSONAL = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
 
 
@@ -136,8 +136,16 @@ def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     return f"private, max-age={min(lifetimes)}{', immutable' if immutable else ''}"
 
 
+def is_for_all(environ: WSGIEnvironment) -> bool:
+    """Return whether the response to a request may be another visitor's too."""
+    return not any(map(environ.get, PERSONAL))
+
+
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
-    """Return everything that URLs in a page can depend on, whatever middleware the site adds."""
+    """Return everything that URLs in a page can depend on, whatever middleware the site adds.
+
+    And the origin, of which Flask-CORS says `Vary` only to those that it allows.
+    """
     get = environ.get
     return (
         get("wsgi.url_scheme"),
@@ -148,6 +156,7 @@ def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
         get("HTTP_X_FORWARDED_HOST"),
         get("HTTP_X_FORWARDED_PREFIX"),
         get("HTTP_X_FORWARDED_PROTO"),
+        get("HTTP_ORIGIN"),
     )
 
 
@@ -177,7 +186,7 @@ class Cache:
     ) -> Iterable[bytes]:
         """Send the stored response, or else that of the site."""
         entry = self.entries.get(key) if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
-        if not entry or not (entry.immutable or environ.keys().isdisjoint(CREDENTIALS)):
+        if not entry or not (entry.immutable or is_for_all(environ)):
             return self.ask(key, environ, start_response)
         if (age := int(monotonic() - entry.stored_at)) < entry.max_age:
             return entry.send(environ, start_response, ("Age", str(age)))
@@ -224,7 +233,7 @@ class Cache:
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
-        for_all = entry.immutable or not any(map(environ.get, (*CREDENTIALS, *BODY)))
+        for_all = entry.immutable or is_for_all(environ)
         # The site itself may have encoded it for a client, and send_file() says `public` whatever
         # its view has looked at.
         for_all = for_all and "content-encoding" not in fields and (said.shared or not is_file)

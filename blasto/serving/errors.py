@@ -4,7 +4,7 @@ import json
 
 from flask import Flask, current_app, render_template, request
 from jinja2 import TemplateNotFound
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response
 
 from .log import request_id
@@ -21,6 +21,8 @@ def init_app(app: Flask) -> None:
 
 def error_response(error: Exception) -> Response:
     """Return an error's own response, or else a problem or a page with its status and headers."""
+    if type(error).__module__ == "gunicorn.http.errors":  # the body is malformed, or cut short
+        error = BadRequest()
     if not isinstance(error, HTTPException):
         raise error  # Flask logs it, and calls this again with an InternalServerError
     response = error.get_response()

@@ -12,6 +12,7 @@ from wsgiref.util import request_uri
 
 import click
 from flask import Flask, Request
+from werkzeug.exceptions import BadRequest
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wsgi import get_host
@@ -26,15 +27,16 @@ MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
 class LimitedRequest(Request):
-    """A request whose form is limited in either encoding: a long one takes seconds to parse.
+    """A request whose form and JSON are limited, and well-formed.
 
-    And JSON that is nested more deeply than Python can parse is malformed.
+    MAX_FORM_MEMORY_SIZE is the limit of either, whatever the encoding: 16 MB of JSON can take
+    400 MB of memory, and a form as long takes seconds to parse.
     """
 
     @Request.max_content_length.getter  # type: ignore[attr-defined]  # of a property
     def max_content_length(self) -> int | None:
         limits = [super().max_content_length]
-        if self.mimetype == "application/x-www-form-urlencoded":
+        if self.is_json or self.mimetype == "application/x-www-form-urlencoded":
             limits.append(self.max_form_memory_size)
         return min((limit for limit in limits if limit is not None), default=None)
 
@@ -43,6 +45,11 @@ class LimitedRequest(Request):
             return super().get_json(*args, **kwargs)
         except RecursionError:
             return self.on_json_loading_failed(ValueError("nested too deeply"))
+
+    def _load_form_data(self) -> None:  # which Flask has overridden too
+        super()._load_form_data()
+        if None in self.form or None in self.files:  # each part has a name (RFC 7578, 4.2)
+            raise BadRequest
 
 
 class Gate:
@@ -67,6 +74,9 @@ class Gate:
         request_id = name_request(environ)
         if "CONTENT_LENGTH" in environ:  # Werkzeug rejects a body that is shorter (RFC 9112, 8)
             environ.pop("wsgi.input_terminated", None)
+        # Credentials are ASCII (RFC 9110, 11.4), and Werkzeug fails to parse any other.
+        if not environ.get("HTTP_AUTHORIZATION", "").isascii():
+            del environ["HTTP_AUTHORIZATION"]
         app, proto, address = self.app, None, environ.get("REMOTE_ADDR", "")
         environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
         # A site's own ProxyFix around this one has replaced the address of the proxy.

@@ -36,18 +36,17 @@ from typing import Any
 
 from click import ClickException
 from gunicorn.glogging import Logger
-from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import LimitRequestHeaders, ParseException
+from gunicorn.http.errors import LimitRequestHeaders
 
 # One socket for IPv6 and IPv4 (RFC 4291, 2.5.5.2).
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
 bind = f"{host}:{os.environ.get('PORT', '8000')}"
 
 # Per worker. Each connection takes a file descriptor, of which a shell allows 1,024 by default,
-# and 13 kB of memory.
+# another while it is sent a file, and 13 kB of memory.
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
-worker_connections = 2500 if hard_limit < 0 else min(2500, hard_limit - 64)  # -1 is no limit
+worker_connections = 2500 if hard_limit < 0 else min(2500, (hard_limit - 64) // 2)  # -1 is no limit
 
 # Heroku's router keeps idle connections for 90 s, and loses a request on one that closes sooner.
 keepalive = 95  # seconds
@@ -68,6 +67,9 @@ secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
+# Of a URL in the log. A line of up to 4,096 bytes (PIPE_BUF) stays whole, whatever other processes
+# write, also if each of its characters is a quote.
+MAX_LOGGED = 1_800  # characters
 LOG_ADDRESSES = os.environ.get("LOG_ADDRESSES", "0") != "0"
 
 
@@ -116,7 +118,7 @@ class LineLogger(Logger):
             request_id = dict(req.headers).get("X-REQUEST-ID")
         address = f" address={environ.get('REMOTE_ADDR')}" if LOG_ADDRESSES else ""
         write(  # quote() is for values that a client can choose freely
-            f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'])}"
+            f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'][:MAX_LOGGED])}"
             f" status={resp.status[:3]} bytes={resp.sent}"
             f" duration={request_time.total_seconds() * 1000:.1f}ms{address}"
             f" request_id={quote(request_id or token_hex(16))}"
@@ -126,23 +128,10 @@ class LineLogger(Logger):
 logger_class = LineLogger
 
 
-def checked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Have a body that is malformed, or cut short, answered with 400 where a view reads it."""
-    try:
-        yield from chunks
-    except (OSError, ParseException) as error:
-        from werkzeug.exceptions import BadRequest  # noqa: PLC0415  # a reload must replace it
-
-        raise BadRequest(f"The body of this request is malformed: {error}.") from None
-
-
 def pre_request(_worker: Any, req: Any) -> None:
-    """Check a body that comes in chunks, which ends in trailers."""
-    reader = getattr(getattr(req, "body", None), "reader", None)
-    if isinstance(reader, ChunkedReader):
-        # By default 800 kB, in which each packet has it count the lines again.
-        reader.limit_trailer_section = limit_request_line
-        reader.parser = checked(reader.parser)
+    """Limit the trailers of a body: by default 800 kB, whose lines each packet has it count."""
+    if hasattr(getattr(req, "body", None), "reader"):
+        req.body.reader.limit_trailer_section = limit_request_line
     if worker_class == "gevent":
         gevent.getcurrent().request = req  # for worker_abort()
         waiting.pop(connection_of(req), None)

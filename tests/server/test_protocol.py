@@ -1,6 +1,7 @@
 """Requests on the wire: what is malformed is rejected, what is spoofed has no effect."""
 
 import re
+import select
 import shlex
 from contextlib import closing
 from http.client import HTTPConnection
@@ -38,7 +39,7 @@ MALFORMED = {
     "two spaces": ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "no chunks": (f"{CHUNKED}x\r\n", 400),
     "chunk without an end": (f"{CHUNKED}1\r\nab\r\n", 400),
-    "long trailers": (f"{CHUNKED}0\r\n{'A: b\r\n' * 2_000}\r\n", 400),
+    "long trailers": (f"{CHUNKED}0\r\n" + "A: b\r\n" * 2_000 + "\r\n", 400),
     "long target": (f"GET /{'a' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
 }
 
@@ -167,6 +168,14 @@ def test_a_request_is_one_line_in_the_log_in_which_no_client_can_forge_a_field(
     assert fields["bytes"] == str(len(page.text))
     assert re.fullmatch(r"\d+\.\dms", fields["duration"])
     assert (fields["request_id"] == request_id) == (request_id == REQUEST_ID)
+
+
+def test_a_line_of_the_log_is_whole_whatever_others_write(server: Server) -> None:
+    server.get("/long?" + '"' * 8_000, headers={"X-Request-ID": "a" * 200, **HTTPS})
+
+    (fields,) = logged(server, "/long")
+    assert fields["request_id"] == "a" * 200
+    assert max(map(len, server.lines)) < select.PIPE_BUF
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,8 @@ def test_a_page_that_fails_when_it_is_renewed_is_no_longer_stored(clock: Clock) 
         {"query_string": "a=b"},
         {"path": "/nothing"},
         {"method": "POST"},
-        *({"headers": {name: "a=b"}} for name in ("Cookie", "Authorization")),
+        {"data": "a=b"},
+        *({"headers": {name: "a=b"}} for name in ("Cookie", "Authorization", "Origin")),
         *({"headers": {f"X-Forwarded-{name}": "/other"}} for name in ("Host", "Prefix", "Proto")),
     ],
 )

@@ -180,8 +180,8 @@ def test_a_header_of_many_lines_is_rejected(client: FlaskClient, name: str) -> N
     assert client.get("/?" + "a" * 8191).status_code == 200  # which a server limits
 
 
-def test_a_form_is_limited_and_whole() -> None:
-    client = serve(lambda: str(len(request.form)), MAX_CONTENT_LENGTH=1_000_000)
+def test_a_form_and_json_are_limited_and_whole() -> None:
+    client = serve(lambda: str(len(request.form or request.get_data())))
 
     def post(body: bytes, length: int, mimetype: str = "x-www-form-urlencoded") -> int:
         environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": str(length)}
@@ -191,7 +191,25 @@ def test_a_form_is_limited_and_whole() -> None:
     assert post(b"a=b", 3) == 200
     assert post(b"a=b", 30) == 400  # its client has gone midway
     assert post(b"a=" + bytes(500_000), 500_002) == 413
-    assert post(bytes(500_002), 500_002, "json") == 200
+    assert post(bytes(500_002), 500_002, "json") == 413
+    assert post(bytes(500_002), 500_002, "octet-stream") == 200
+
+
+@pytest.mark.parametrize("kind", ["", '; filename="a.txt"'])
+def test_a_form_without_a_name_for_each_part_is_malformed(kind: str) -> None:
+    body = f"--b\r\nContent-Disposition: form-data{kind}\r\n\r\ntext\r\n--b--\r\n"
+    client = serve(lambda: [*request.form])
+
+    assert (
+        client.post("/", data=body, content_type="multipart/form-data; boundary=b").status_code
+        == 400
+    )
+
+
+def test_credentials_that_are_not_ascii_are_none() -> None:
+    client = serve(lambda: repr(request.authorization))
+
+    assert client.get("/", headers={"Authorization": "Basic é"}).text == "None"
 
 
 def test_json_that_is_nested_too_deeply_is_malformed() -> None:
