@@ -34,8 +34,11 @@ ORIGIN = "http://localhost"
 SECONDS = 10  # for a response in process
 MAX_BYTES = 10_000_000  # of a page
 WHOLE = re.compile(r"<(!doctype|html|head|body)\b", re.IGNORECASE)
-# What html5lib takes for errors: `&` in URLs, <hr> in <select>, and any <template>.
-NO_ERRORS = ("expected-named-entity", "named-entity-without-semicolon")
+# What html5lib takes for errors: `&` in URLs, `--` in comments, <hr> in <select>, any <template>.
+NO_ERRORS = (
+    *("expected-named-entity", "named-entity-without-semicolon"),
+    *("unexpected-char-in-comment", "unexpected-dash-after-double-dash-in-comment"),
+)
 TEMPLATE = re.compile(r"(?is)<template\b(?:(?!<template\b).)*?</template>")
 ERROR_PAGE = "/no/such/page"
 NO_PAGE = "add its endpoint to NO_PAGES in tests/pages/examples.py"
@@ -82,7 +85,10 @@ class Document:
 
     def links(self, url: str) -> list[str]:
         """Return the URLs on the same site that the page at `url` links to or loads."""
-        links = self.attributes("a", "href") + self.attributes("*", "src")
+        links = self.attributes("{*}a", "href") + self.attributes("area", "href")
+        links += self.attributes("*", "src") + self.attributes("video", "poster")
+        for choice in self.attributes("*", "srcset"):
+            links += re.findall(r"([^\s,]\S*[^\s,])[^,]*", choice)
         for rel in LINKED:
             links += self.attributes(f"link[@rel='{rel}']", "href")
         shown = self.attributes("meta[@property]", "content")
@@ -213,10 +219,15 @@ class Survey(logging.Handler):
             self.errors.append(record.exc_info[1])
 
     @property
+    def failing(self) -> set[str]:
+        """The URLs and routes that have problems."""
+        places = [place for places in self.problems.values() for place in places]
+        return {place.partition(" ")[0] for place in places}
+
+    @property
     def is_blocked(self) -> bool:
         """Whether the index or the error page fails, and so most tests would."""
-        places = [place for places in self.problems.values() for place in places]
-        return any(place.partition(" ")[0] in {"/", ERROR_PAGE} for place in places)
+        return not self.failing.isdisjoint({"/", ERROR_PAGE})
 
     def urls(self) -> dict[str, str]:
         """Return a URL for each rule with a view of the site's own, and its endpoint."""

@@ -25,6 +25,11 @@ BROKEN = """() => [...document.images]
     .filter(image => performance.getEntriesByName(image.currentSrc)[0]?.responseStatus < 400)
     .map(image => image.outerHTML)"""
 LOUD = {"assert", "error", "warning"}  # of what a script may write to the console
+# Advice of the browser, and of Playwright, that is no fault of the page.
+NOTICES = (
+    *("[DOM]", "Autofocus processing", "Canvas2D:", "[.WebGL-"),
+    "Service Worker registration blocked by Playwright",
+)
 PASSIVE = {"image", "font", "media", "stylesheet"}
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = defaultdict(list)
@@ -55,7 +60,7 @@ def new_tab(
             text += f" ({url})"
         # A picture is no reason for a script to fail, but a library from elsewhere is.
         is_left_out = url in left_out or not PASSIVE.issuperset(left_out.values())
-        is_notice = kind not in LOUD or text.startswith(("[DOM]", "Autofocus processing"))
+        is_notice = kind not in LOUD or text.startswith(NOTICES)
         note(f"reports {text}", expected=is_status or is_left_out or is_notice)
 
     def dismiss(dialog: Dialog) -> None:

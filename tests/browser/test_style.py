@@ -1,6 +1,7 @@
 """What an owner writes without a class, in Chromium."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import render_template_string
@@ -62,7 +63,8 @@ def tab(request: pytest.FixtureRequest, browser: Browser, site: Server) -> Itera
     scheme, screen = request.param
     with create_app().test_request_context("/"):
         html = render_template_string(ELEMENTS)
-    with new_tab(browser, site, color_scheme=scheme, viewport=screen) as tab:
+    options: dict[str, Any] = {"color_scheme": scheme, "viewport": screen}
+    with new_tab(browser, site, service_workers="block", **options) as tab:
         tab.route("**/elements", lambda route: route.fulfill(body=html, content_type="text/html"))
         tab.goto("/elements")
         yield tab

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from itertools import product
 from string import ascii_lowercase
 from urllib.parse import quote, unquote, urldefrag, urlsplit
+from xml.etree.ElementTree import Element
 
 import pytest
 from flask import Flask, abort
 from flask.testing import FlaskClient
-from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.exceptions import BadRequest, HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
 
 from blasto.app import create_app
@@ -109,8 +110,8 @@ def test_its_links_are_not_broken(pages: list[Page], app: Flask) -> None:
             if response.history:
                 response = get(app, url, survey().cookie)
             ids = Document(response.text).attributes("*", "id") if fragment else []
-            broken = 400 <= response.status_code < 500 and response.status_code not in {401, 403}
-            if broken and url != page.url:
+            broken = response.status_code >= 400 and response.status_code not in {401, 403}
+            if broken and url not in {page.url, *survey().failing}:
                 yield f"links to {link}, which is {response.status}: mend it there or in base.html"
             elif fragment and response.mimetype == "text/html" and unquote(fragment) not in ids:
                 yield f"links to {link}, but {url} has no such id"
@@ -124,14 +125,34 @@ def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
         headers = {"Cookie": page.cookie} if page.cookie else {}
         for form in page.document.root.findall(".//form"):
             method = "POST" if form.get("method", "").lower() == "post" else "GET"
+            is_whole = form.get("enctype") == "multipart/form-data" or method == "GET"
+            if form.findall(".//input[@type='file']") and not is_whole:
+                yield 'sends no file: its form needs enctype="multipart/form-data"'
             for url in on_site(page.url, form.get("action") or page.url):
                 response = client.options(url, headers=headers)
                 allowed = response.headers.get("Allow", method)
                 if response.status_code == 404 or method not in allowed:
                     mend = "mend its action, or the methods of that view"
                     yield f"has a form for {url}, which no view takes by {method}: {mend}"
+                elif method == "POST":
+                    yield from refusal(client.application, page, form, url)
 
     hold(pages, check)
+
+
+def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
+    """Yield why no view would see a form, such as for want of a token; none is called."""
+    fields = {
+        field.get("name"): field.get("value", "") for field in form.findall(".//input[@name]")
+    }
+    cookies = [page.cookie, *page.response.headers.getlist("Set-Cookie")]
+    headers = {"Cookie": cookies[-1].partition(";")[0], "Referer": ORIGIN + page.url}
+    with app.test_request_context(url, method="POST", data=fields, headers=headers):
+        try:
+            app.preprocess_request()
+        except BadRequest as error:
+            advice = "see “A form by POST” in README.md"
+            yield f"has a form for {url}, which is refused: {error.description} {advice}"
 
 
 def test_the_index_page_leads_to_it(pages: list[Page], app: Flask) -> None:

@@ -146,7 +146,7 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
     package = site / "shop"
     add_a_page(site)
     run(LINT, site)
-    long = "<p>What we do.</p>" * 80 + "<ul><li>Bread<li>Cake</ul>"
+    long = "<!-- .list--long --><p>What we do.</p>" * 80 + "<ul><li>Bread<li>Cake</ul>"
     table = "<table><tr><th>A<th>B<tr><td>1<td>2<tbody><template><tr><td>3</template></table>"
     top = "<a href='#top'>To the top</a> <a href='/#:~:text=Shop'>What it says</a>"
     form = "<form><label>Text <textarea name=text></textarea></label></form>"
@@ -199,6 +199,9 @@ FAULTS = {
     "markup": ("<p>", "<div>", "is not valid HTML"),
     "failing": ("<p>", "<p>{{ 1 / 0 }}", "fails with 500"),
     "form": ("<p>", "<form method=post></form><p>", "/form, which no view takes by POST"),
+    "guarded": ("<p>", "<form method=post></form><p>", "which is refused: No token"),
+    "upload": ("<p>", "<form method=post><input type=file></form><p>", "sends no file"),
+    "srcset": ("<p>", '<img alt="" srcset="/icon.svg, /no/large.png 2x"><p>', "/no/large.png"),
     "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
     "part": ("<p>", "<p>{{ request.headers['HX-Request'] }}", "differs by visitor"),
@@ -210,8 +213,15 @@ VIEWS = """
 from collections.abc import Iterator
 from functools import partial
 
+from flask import abort
+
 half = cache_publicly(seconds=60)(partial(render_template, "headlines.html"))
 pages.add_url_rule("/half", "half", half)
+
+@pages.before_request
+def guard() -> None:
+    if request.method == "POST":
+        abort(400, "No token")
 
 @pages.get("/members")
 def members() -> ResponseReturnValue:
@@ -247,6 +257,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     app.write_text(app.read_text() + views + VIEWS)
     for name in ("changing", "part"):
         edit(app, f"def {name}(", f"@cache_publicly(seconds=60)\ndef {name}(")
+    edit(app, '@pages.get("/guarded")', '@pages.route("/guarded", methods=["GET", "POST"])')
     edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
 
     with pytest.raises(AssertionError) as failure:
