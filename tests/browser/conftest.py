@@ -17,6 +17,7 @@ from tests.processes import Server, processes_of
 from tests.sitemap import Page, hold, report, survey, time_limit
 
 PHONE: ViewportSize = {"width": 320, "height": 640}  # or 1280 pixels at 400 % (WCAG 1.4.10)
+TABLET: ViewportSize = {"width": 768, "height": 1024}
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 # Images of the site that arrive, but cannot be shown.
 BROKEN = """() => [...document.images]

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page as Tab
 
-from tests.browser.conftest import DESKTOP, PHONE, PROBLEMS, Hold
+from tests.browser.conftest import DESKTOP, PHONE, PROBLEMS, TABLET, Hold
 from tests.sitemap import report
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -118,7 +118,7 @@ def test_it_is_accessible_in_both_colour_schemes(hold_in_tabs: Hold) -> None:
 
 def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Hold) -> None:
     def check(tab: Tab) -> Iterator[str]:
-        for screen, size in ((PHONE, 16), (PHONE, 32), (DESKTOP, 16)):
+        for screen, size in ((PHONE, 16), (PHONE, 32), (TABLET, 16), (DESKTOP, 16)):
             tab.set_viewport_size(screen)
             set_text_size(tab, size)
             yield from overflow(tab)
