@@ -49,8 +49,7 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if folder := folder_of(endpoint):
-            filename = str(values.get("filename") or "")
-            values.setdefault("v", recent_version(folder, filename, int(monotonic())))
+            values.setdefault("v", version(folder, str(values.get("filename") or "")))
 
     @app.url_value_preprocessor
     def send_whole_file(endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -60,28 +59,27 @@ def init_app(app: Flask) -> None:
             after_this_request(partial(set_lifetime, version(folder, values["filename"])))
 
     if app.jinja_env.globals["url_for"] == MethodType(Flask.url_for, app):  # not another's
-        app.add_template_global(remembering(app), "url_for")
+        app.add_template_global(remembering(app, {None: [add_version]}), "url_for")
 
 
-def remembering(app: Flask) -> Callable[..., str]:
-    """Return Flask's url_for(), which builds the URL of a file or of a plain view only once.
+def remembering(app: Flask, ours: dict[Any, Any]) -> Callable[..., str]:
+    """Return Flask's url_for(), which builds the URL of a file or of a plain view once a second.
 
-    That saves a fifth of the time of a page. What the URL depends on is looked at each time.
+    That saves a fifth of the time of a page; under a version that is outdated by then, a file has
+    a minute's lifetime. A site with URL defaults of its own has Flask's.
     """
 
     @lru_cache(maxsize=1_000)
-    def build(endpoint: str, values: tuple[tuple[str, Any], ...], *_depends_on: str | None) -> str:
+    def build(endpoint: str, values: tuple[tuple[str, Any], ...], *_depends_on: Any) -> str:
         return app.url_for(endpoint, **dict(values))
 
     def url_for(endpoint: str, **values: Any) -> str:
-        is_plain = values.keys() <= {"filename"} and isinstance(values.get("filename", ""), str)
-        if request and is_plain and not endpoint.startswith("."):
-            complete = {**values}
-            app.inject_url_defaults(endpoint, complete)
-            if complete.keys() <= {"filename", "v"}:
-                get = request.environ.get
-                base = get("wsgi.url_scheme"), get("HTTP_HOST"), get("SCRIPT_NAME")
-                return build(endpoint, (*values.items(),), complete.get("v"), *base)
+        is_file = values.keys() <= {"filename"} and isinstance(values.get("filename", ""), str)
+        is_plain = is_file and not endpoint.startswith(".")
+        if request and is_plain and app.url_default_functions == ours:
+            get = request.environ.get
+            base = get("wsgi.url_scheme"), get("HTTP_HOST"), get("SCRIPT_NAME")
+            return build(endpoint, (*values.items(),), int(monotonic()), *base)
         return app.url_for(endpoint, **values)
 
     return url_for
@@ -107,15 +105,6 @@ def version(folder: str, filename: str) -> str | None:
         return digest(path, status.st_mtime_ns) if path and S_ISREG(status.st_mode) else None
     except (OSError, ValueError):  # ValueError: NUL, or a surrogate
         return None
-
-
-@lru_cache(maxsize=1_000)
-def recent_version(folder: str, filename: str, _second: int) -> str | None:
-    """Return a file's version as it was at most a second ago.
-
-    That saves 3 % of the time of a page; under an outdated version, a file has a minute's lifetime.
-    """
-    return version(folder, filename)
 
 
 path_of = lru_cache(maxsize=1_000)(safe_join)
