@@ -28,6 +28,7 @@ ACCEPT_LANGUAGE = [
     ", ".join(f"{language};q=0.{weight}" for weight, language in enumerate(languages, 100))
     for languages in (LANGUAGES, LANGUAGES[::-1])
 ]
+RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 OTHER = {"DNT": "1", "HX-Request": "true", "Referer": f"{ORIGIN}/?", "X-Requested-With": "XHR"}
 WRITTEN = (400, 404, 405, 413, 500)  # errors that error.html explains in words of its own
 
@@ -44,6 +45,9 @@ def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(pages: 
         viewports = page.document.attributes("meta[@name='viewport']", "content")
         if "width=device-width" not in "".join(viewports):
             yield "is not as wide as a phone: see <meta name=viewport> in base.html"
+        language, direction = (page.document.root.get(it, "") for it in ("lang", "dir"))
+        if language.partition("-")[0] in RIGHT_TO_LEFT and not direction:
+            yield f'is from right to left: <html lang="{language}" dir="rtl">'
         if page.document.errors:
             yield f"is not valid HTML: {'; '.join(page.document.errors)}"
         ids = Counter(page.document.attributes("*", "id"))
@@ -128,7 +132,9 @@ def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
             is_whole = form.get("enctype") == "multipart/form-data" or method == "GET"
             if form.findall(".//input[@type='file']") and not is_whole:
                 yield 'sends no file: its form needs enctype="multipart/form-data"'
-            for url in on_site(page.url, form.get("action") or page.url):
+            buttons = form.findall(".//*[@formaction]")
+            others = [it.get("formaction", "") for it in buttons if "formmethod" not in it.attrib]
+            for url in on_site(page.url, form.get("action") or page.url, *others):
                 response = client.options(url, headers=headers)
                 allowed = response.headers.get("Allow", method)
                 if response.status_code == 404 or method not in allowed:

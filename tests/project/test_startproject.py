@@ -201,6 +201,7 @@ FAULTS = {
     "form": ("<p>", "<form method=post></form><p>", "/form, which no view takes by POST"),
     "guarded": ("<p>", "<form method=post></form><p>", "which is refused: No token"),
     "upload": ("<p>", "<form method=post><input type=file></form><p>", "sends no file"),
+    "ending": ("<p>", "<form><button formaction=/no>No</button></form><p>", "form for /no, which"),
     "srcset": ("<p>", '<img alt="" srcset="/icon.svg, /no/large.png 2x"><p>', "/no/large.png"),
     "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
