@@ -136,9 +136,9 @@ def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     return f"private, max-age={min(lifetimes)}{', immutable' if immutable else ''}"
 
 
-def is_for_all(environ: WSGIEnvironment) -> bool:
+def is_for_all(entry: Representation, environ: WSGIEnvironment) -> bool:
     """Return whether the response to a request may be another visitor's too."""
-    return not any(map(environ.get, PERSONAL))
+    return entry.immutable or not any(map(environ.get, PERSONAL))
 
 
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
@@ -186,7 +186,7 @@ class Cache:
     ) -> Iterable[bytes]:
         """Send the stored response, or else that of the site."""
         entry = self.entries.get(key) if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
-        if not entry or not (entry.immutable or is_for_all(environ)):
+        if not entry or not is_for_all(entry, environ):
             return self.ask(key, environ, start_response)
         if (age := int(monotonic() - entry.stored_at)) < entry.max_age:
             return entry.send(environ, start_response, ("Age", str(age)))
@@ -233,11 +233,10 @@ class Cache:
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
-        for_all = entry.immutable or is_for_all(environ)
         # The site itself may have encoded it for a client, and send_file() says `public` whatever
         # its view has looked at.
-        for_all = for_all and "content-encoding" not in fields and (said.shared or not is_file)
-        if for_all and environ[SEEN] == [key[0]]:
+        is_plain = "content-encoding" not in fields and (said.shared or not is_file)
+        if is_plain and is_for_all(entry, environ) and environ[SEEN] == [key[0]]:
             self.store(key, entry)
         return entry.send(environ, start_response)
 

@@ -129,7 +129,8 @@ logger_class = LineLogger
 
 
 def pre_request(_worker: Any, req: Any) -> None:
-    """Limit the trailers of a body: by default 800 kB, whose lines each packet has it count."""
+    """Prepare a request whose headers have come."""
+    # The trailers of a body: by default 800 kB, in which each packet has it count the lines again.
     if hasattr(getattr(req, "body", None), "reader"):
         req.body.reader.limit_trailer_section = limit_request_line
     if worker_class == "gevent":

@@ -37,6 +37,7 @@ FINISH = """() => document.getAnimations()
 # Some are hidden from eyes, but not from screen readers, or from people, but not from robots.
 CONTROLS = "main :is(button, select, textarea, input:not([type=checkbox], [type=hidden]))"
 CROWDED = """controls => controls.filter(it => {
+    if (!it.checkVisibility({opacityProperty: true})) return false;
     it.scrollIntoView({block: "center"});
     for (let part = it; part; part = part.parentElement) {
         const {right, width, height} = part.getBoundingClientRect();
@@ -49,8 +50,7 @@ CROWDED = """controls => controls.filter(it => {
     const found = [left + before + 1, right - after - 1]
         .map(x => document.elementFromPoint(x, top + height / 2));
     const narrow = right - left - before - after < letter * (it.maxLength === 1 ? 1 : 2);
-    return it.checkVisibility({opacityProperty: true})
-        && (narrow && it.matches("select, :read-write") || !found.every(it.contains.bind(it)));
+    return narrow && it.matches("select, :read-write") || !found.every(it.contains.bind(it));
 }).map(it => it.outerHTML)"""
 GROUND = "getComputedStyle(document.documentElement).background"
 FOCUS = """() => {

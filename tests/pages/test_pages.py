@@ -148,9 +148,7 @@ def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
 
 def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
     """Yield why no view would see a form, such as for want of a token; none is called."""
-    fields = {
-        field.get("name"): field.get("value", "") for field in form.findall(".//input[@name]")
-    }
+    fields = {it.get("name"): it.get("value", "") for it in form.findall(".//input[@name]")}
     cookies = [page.cookie, *page.response.headers.getlist("Set-Cookie")]
     headers = {"Cookie": cookies[-1].partition(";")[0], "Referer": ORIGIN + page.url}
     with app.test_request_context(url, method="POST", data=fields, headers=headers):

@@ -34,16 +34,12 @@ TYPES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _time_flies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each version looked at again: a second passes in between."""
-    monkeypatch.setattr(assets, "monotonic", count().__next__)
-
-
 @pytest.mark.parametrize(("endpoint", "folder"), [("static", "."), ("shop.static", "shop")])
 def test_only_the_current_versioned_url_is_immutable(
-    client: FlaskClient, app: Flask, tmp_path: Path, endpoint: str, folder: str
+    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, folder: str
 ) -> None:
+    monkeypatch.setattr(assets, "monotonic", count().__next__)  # each moment is another second
+    app = client.application
     shop = Blueprint("shop", "shop", static_folder=tmp_path / "shop", static_url_path="/shop/files")
     app.register_blueprint(shop)
     file = tmp_path / folder / "file.txt"
@@ -169,10 +165,7 @@ def test_what_is_sent_in_place_of_a_file_is_not_stored(client: FlaskClient, app:
 
 
 @pytest.mark.parametrize("languages", [False, True])
-def test_a_template_gets_the_urls_that_flask_builds(
-    app: Flask, monkeypatch: pytest.MonkeyPatch, *, languages: bool
-) -> None:
-    monkeypatch.setattr(assets, "monotonic", lambda: 0)
+def test_a_template_gets_the_urls_that_flask_builds(app: Flask, *, languages: bool) -> None:
     app.config["SERVER_NAME"] = "site.test"
     app.subdomain_matching = True
     app.add_url_rule("/shop", "shop", subdomain="shop")
@@ -180,6 +173,7 @@ def test_a_template_gets_the_urls_that_flask_builds(
 
     def add_language(endpoint: str, values: dict[str, str]) -> None:
         if endpoint == "about":
+            assert "language" not in values
             values["language"] = request.args.get("language", "en") if request else "en"
 
     if languages:
@@ -207,10 +201,7 @@ def test_a_template_gets_the_urls_that_flask_builds(
     assert all(len(found) > 2 for found in urls.values())
 
 
-def test_a_blueprint_s_template_may_name_its_own_views(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(assets, "monotonic", lambda: 0)
+def test_a_blueprint_s_template_may_name_its_own_views(app: Flask) -> None:
     urls = ["/one/", "/two/"]
     for url in urls:
         shop = Blueprint(url[1:-1], "shop", url_prefix=url)

@@ -200,10 +200,9 @@ def test_a_form_without_a_name_for_each_part_is_malformed(kind: str) -> None:
     body = f"--b\r\nContent-Disposition: form-data{kind}\r\n\r\ntext\r\n--b--\r\n"
     client = serve(lambda: [*request.form])
 
-    assert (
-        client.post("/", data=body, content_type="multipart/form-data; boundary=b").status_code
-        == 400
-    )
+    response = client.post("/", data=body, content_type="multipart/form-data; boundary=b")
+
+    assert response.status_code == 400
 
 
 def test_credentials_that_are_not_ascii_are_none() -> None:
