@@ -28,7 +28,8 @@ OVERFLOW = """() => {
             .some(({left, right}) => isLeft ? left < -1 : right > width + 1);
     });
     const inner = wide.filter(element => !wide.some(it => it !== element && element.contains(it)));
-    return inner.length ? inner.map(it => it.outerHTML.slice(0, 80)) : ["::before or ::after"];
+    const named = inner.map(it => (it.closest("table") ?? it).outerHTML.slice(0, 80));
+    return named.length ? [...new Set(named)] : ["::before or ::after"];
 }"""
 # Shows what fades in as it is in the end.
 FINISH = """() => document.getAnimations()
