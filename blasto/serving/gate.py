@@ -114,7 +114,7 @@ class Gate:
             text = "This site has another host name. Check the address in your browser."
             return plain_text(HTTPStatus.BAD_REQUEST, text)
         if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
-            # Byte for byte, if the server has it: PATH_INFO is decoded, and so %2523 is %23.
+            # Byte for byte, if the server has it: PATH_INFO is decoded, and so %2F is a slash.
             raw = environ.get("RAW_URI") or environ.get("REQUEST_URI") or request_uri(environ)
             target = re.sub("(?i)^https?://[^/?]*", "", raw)
             url = f"https://{host.removesuffix(':80')}/{target.removeprefix('/')}"

@@ -88,9 +88,9 @@ def test_an_invalid_setting_is_an_error_with_its_name_and_value(
 @pytest.mark.parametrize(
     ("environ", "path"),
     [
-        ({"RAW_URI": None}, "/a?b=c"),  # of other servers than gunicorn
-        ({"REQUEST_URI": None}, "/a?b=c"),
-        ({"RAW_URI": None, "REQUEST_URI": None}, "/a?b=c"),
+        ({"RAW_URI": None}, "/a%2Fb?c"),  # of other servers than gunicorn
+        ({"REQUEST_URI": None}, "/a%2Fb?c"),
+        ({"RAW_URI": None, "REQUEST_URI": None}, "/a/b?c"),
         ({"RAW_URI": "HTTP://evil.test/b?c"}, "/b?c"),
     ],
 )
@@ -98,7 +98,7 @@ def test_plain_http_in_front_of_a_proxy_is_redirected(environ: dict[str, Any], p
     client = serve(HTTPS_ONLY=1)
     url, plain = "http://site.test:80", {"X-Forwarded-Proto": "http"}
 
-    response = client.get("/a?b=c", url, headers=plain, environ_overrides=environ)
+    response = client.get("/a%2Fb?c", url, headers=plain, environ_overrides=environ)
 
     assert status_of(response) == 308
     assert response.location == f"https://site.test{path}"
