@@ -241,8 +241,9 @@ def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:
 
 
 def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(
-    client: FlaskClient, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    client = serve()
     app = client.application
 
     @app.teardown_request
