@@ -15,7 +15,8 @@ from flask import Flask, Request
 from werkzeug.exceptions import BadRequest
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
-from werkzeug.wsgi import get_host
+from werkzeug.utils import cached_property
+from werkzeug.wsgi import LimitedStream, get_host
 
 from .headers import SecurityHeaders
 from .log import name_request
@@ -24,6 +25,16 @@ from .log import name_request
 MAX_HEADER = 8190  # characters
 HEADERS = ("HTTP_", "CONTENT_")
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
+
+
+class Body(LimitedStream):
+    """A body of unknown length; Werkzeug's own ends at the limit, without an error."""
+
+    def readall(self) -> bytes:
+        data = super().readall()
+        if self.is_exhausted and self._stream.read(1):
+            self.on_exhausted()
+        return data
 
 
 class LimitedRequest(Request):
@@ -39,6 +50,13 @@ class LimitedRequest(Request):
         if self.is_json or self.mimetype == "application/x-www-form-urlencoded":
             limits.append(self.max_form_memory_size)
         return min((limit for limit in limits if limit is not None), default=None)
+
+    @cached_property
+    def stream(self) -> Any:
+        limit = self.max_content_length
+        if limit is None or "wsgi.input_terminated" not in self.environ:
+            return super().stream
+        return Body(self.environ["wsgi.input"], limit, is_max=True)
 
     def get_json(self, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -177,7 +177,10 @@ if worker_class == "gevent":
                 with self.closable():
                     part: bytes = super().recv(*arguments)
                 return part
-            data: bytes = super().recv(*arguments)
+            try:
+                data: bytes = super().recv(*arguments)
+            except gevent.GreenletExit:  # the worker ends: close it, without gunicorn's 500
+                return b""
             if self in waiting:  # close_oldest() has not closed it
                 waiting[self] += len(data)
                 if waiting[self] > MAX_HEADERS:

@@ -209,13 +209,20 @@ def test_an_idle_connection_stays_open(dyno: Server) -> None:
 
 
 def test_a_reload_loses_no_request() -> None:
-    with procfile(app=SPECIMEN) as server, visits(server.port) as results:
+    env = {"GUNICORN_CMD_ARGS": "--graceful-timeout 1"}
+    with (
+        procfile(app=SPECIMEN, **env) as server,
+        server.connect(f"{INDEX}\r\n") as idle,
+        visits(server.port) as results,
+    ):
         server.popen.send_signal(signal.SIGHUP)
         until(lambda: server.output.count("Worker exiting") == 2, 20)
         before = len(results)
         until(lambda: len(results) > before + 20, 20)
+        assert read_all(idle).endswith(b"public ")
 
     assert {*results} == {200}
+    assert "Traceback" not in server.output
 
 
 def test_sigterm_finishes_requests_and_closes_idle_connections() -> None:
