@@ -125,10 +125,12 @@ def test_updates_of_a_grown_site_keep_what_its_owner_did_and_conflict_only_in_th
 
 
 def test_a_site_of_the_second_version_that_was_renamed_and_moved_is_updated(
-    checkout: Path, site: Path, tmp_path: Path
+    checkout: Path, tmp_path: Path
 ) -> None:
+    site = tmp_path / "web"  # which comes after tests/
+    startproject("web", site, root=checkout)
     run("git commit --quiet --amend --reset-author -m 'Start from Blasto 34b6063'", site)
-    run("git mv shop bakery && sed -i s/shop/bakery/g Procfile .flaskenv", site)
+    run("git mv web bakery && sed -i s/web:APP/bakery:APP/g Procfile .flaskenv", site)
     commit(site, "Call it bakery")
     moved = site.rename(tmp_path / "a bakery")
     edit(checkout / "blasto" / "serving" / "log.py", "\nimport", f"\n{FIX}\nimport")
