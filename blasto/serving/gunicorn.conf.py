@@ -177,10 +177,7 @@ if worker_class == "gevent":
                 with self.closable():
                     part: bytes = super().recv(*arguments)
                 return part
-            try:
-                data: bytes = super().recv(*arguments)
-            except gevent.GreenletExit:  # the worker ends: close it, without gunicorn's 500
-                return b""
+            data: bytes = super().recv(*arguments)
             if self in waiting:  # close_oldest() has not closed it
                 waiting[self] += len(data)
                 if waiting[self] > MAX_HEADERS:
@@ -212,10 +209,14 @@ if worker_class == "gevent":
                 oldest.shutdown(socket.SHUT_RDWR)
 
     def post_worker_init(worker: Any) -> None:
-        """Close the longest idle connection if there is hardly room for another."""
+        """Close connections that wait, if there is hardly room for another or the worker ends."""
         if worker.cfg.worker_class_str != "gevent":  # by GUNICORN_CMD_ARGS
             return
-        handle = worker.handle
+        handle, report = worker.handle, worker.handle_error
+        # A worker that ends closes idle connections, to which gunicorn would send a 500.
+        worker.handle_error = lambda *args: (
+            isinstance(args[3], gevent.GreenletExit) or report(*args)
+        )
 
         def handle_client(listener: Any, connection: Any, address: Any) -> None:
             client = connection
