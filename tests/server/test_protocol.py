@@ -39,7 +39,7 @@ MALFORMED = {
     "two spaces": ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "no chunks": (f"{CHUNKED}x\r\n", 400),
     "chunk without an end": (f"{CHUNKED}1\r\nab\r\n", 400),
-    "long trailers": (f"{CHUNKED}0\r\n" + "A: b\r\n" * 2_000 + "\r\n", 400),
+    "long trailers": (f"{CHUNKED}0\r\n" + f"A: {'b' * 5_000}\r\n" * 20 + "\r\n", 400),
     "long target": (f"GET /{'a' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
 }
 
