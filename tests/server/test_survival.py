@@ -125,8 +125,9 @@ def test_with_threads_idle_clients_and_a_stream_leave_others_their_pages(threads
         (INDEX + f"X: {'x' * 8000}\r\n" * 7, 300, b""),  # 17 MB of headers that do not end
         (f"{READ}Content-Length: 9\r\n\r\nx", 500, b""),
         (GET.format("/large") + "\r\n", 500, b""),  # which nobody reads
+        (GET.format("/file") + "\r\n", 500, b""),  # each with another descriptor
     ],
-    ids=["descriptors", "memory", "body", "unread"],
+    ids=["descriptors", "memory", "body", "unread", "file"],
 )
 def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     worker: Server, opening: str, count: int, received: bytes

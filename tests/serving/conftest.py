@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -69,10 +70,12 @@ def stream() -> Iterator[str]:
 
 def make_app() -> Flask:
     """Return the application that tests of real servers run."""
+    film = TemporaryFile()  # noqa: SIM115  # open as long as the application
+    film.truncate(50_000_000)
     views: dict[str, View] = {
         "address": address,
         "fail": fail,
-        "file": lambda: send_file(__file__),
+        "file": lambda: send_file(f"/dev/fd/{film.fileno()}", "video/mp4"),
         "large": lambda: bytes(50_000_000),
         "message": lambda: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
         "private": lambda: "private " * 100,
