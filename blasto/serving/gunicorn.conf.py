@@ -51,8 +51,7 @@ worker_connections = 2500 if hard_limit < 0 else min(2500, (hard_limit - 64) // 
 # Heroku's router keeps idle connections for 90 s, and loses a request on one that closes sooner.
 keepalive = 95  # seconds
 
-# Idle connections stay open until then. SIGKILL follows SIGTERM after 10 s in a container, and
-# after 30 s on Heroku.
+# SIGKILL follows SIGTERM after 10 s in a container, and after 30 s on Heroku.
 graceful_timeout = 7  # seconds
 
 # A form field of 800 characters fits; Heroku's router accepts two bytes more.
@@ -190,14 +189,15 @@ if worker_class == "gevent":
         @contextmanager
         def closable(self) -> Iterator[None]:
             """Let close_oldest() close it while its client neither sends a body nor reads."""
-            waiting[self] = 0
+            waiting[self] = 1
             try:
                 yield
             finally:
                 waiting.pop(self, None)
 
     clients: set[Any] = set()
-    # Clients that the site waits for, and how many bytes of headers each has sent; oldest first.
+    # Clients that the site waits for, oldest first, and how many bytes of headers each has sent:
+    # none if it is idle after a request, at least one otherwise.
     waiting: dict[Any, int] = {}
 
     def close_oldest() -> None:
@@ -205,18 +205,33 @@ if worker_class == "gevent":
         if waiting:
             oldest = next(iter(waiting))
             del waiting[oldest]
-            with suppress(OSError):  # its client may have closed it
-                oldest.shutdown(socket.SHUT_RDWR)
+            shut(oldest, socket.SHUT_RDWR)
+
+    def shut(client: Any, how: int) -> None:
+        """Shut a connection down, at which gevent's own shutdown() would have recv() fail."""
+        with suppress(OSError):  # its client may have closed it
+            client._sock.shutdown(how)  # noqa: SLF001
 
     def post_worker_init(worker: Any) -> None:
         """Close connections that wait, if there is hardly room for another or the worker ends."""
         if worker.cfg.worker_class_str != "gevent":  # by GUNICORN_CMD_ARGS
             return
-        handle, report = worker.handle, worker.handle_error
-        # A worker that ends closes idle connections, to which gunicorn would send a 500.
-        worker.handle_error = lambda *args: (
-            isinstance(args[3], gevent.GreenletExit) or report(*args)
-        )
+        handle, handle_error, notify = worker.handle, worker.handle_error, worker.notify
+        idle: set[Any] = set()
+
+        def notify_each_second() -> None:
+            notify()
+            # A worker that ends would wait for idle connections, and so would its successor. And
+            # proxies would use them until the last moment, when the worker is killed.
+            for client in [it for it, size in waiting.items() if not (size or worker.alive)]:
+                if client in idle:  # for a second
+                    shut(client, socket.SHUT_RD)  # a request that has come is still read
+                idle.add(client)
+
+        def handle_other_error(*arguments: Any) -> None:
+            # In the end, connections without a request are closed; gunicorn would send them a 500.
+            if not isinstance(arguments[-1], gevent.GreenletExit):
+                handle_error(*arguments)
 
         def handle_client(listener: Any, connection: Any, address: Any) -> None:
             client = connection
@@ -226,16 +241,17 @@ if worker_class == "gevent":
             is_ip = isinstance(address, tuple)
             address = (address[0].removeprefix("::ffff:"), *address[1:]) if is_ip else address
             clients.add(client)
-            if len(clients) > worker_connections * 0.9:
+            if len(clients) > worker.worker_connections * 0.9:
                 close_oldest()
-            waiting[client] = 0
+            waiting[client] = 1
             try:
                 handle(listener, client, address)
             finally:
                 clients.discard(client)
                 waiting.pop(client, None)
 
-        worker.handle = handle_client
+        worker.handle, worker.handle_error = handle_client, handle_other_error
+        worker.notify = notify_each_second
 
     def connection_of(req: Any) -> Any:
         """Return the connection of a request, or None in HTTP/2, which shares one."""

@@ -142,6 +142,16 @@ def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
         assert worker.get().status == 200
         assert read_all(waiting[0]).endswith(received)  # and then the connection's end
         assert read_all(busy).endswith(b"slept well")
+    assert "Traceback" not in worker.output
+
+
+def test_an_operator_may_choose_how_many_connections_a_worker_has() -> None:
+    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--worker-connections 50"}
+    with procfile(app=SPECIMEN, **env) as server, ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(server.connect(OPENINGS["idle"]))
+
+        assert server.get().status == 200
 
 
 def test_a_client_that_sends_many_requests_at_once_lets_others_in(worker: Server) -> None:
@@ -210,19 +220,37 @@ def test_an_idle_connection_stays_open(dyno: Server) -> None:
 
 
 def test_a_reload_loses_no_request() -> None:
-    env = {"GUNICORN_CMD_ARGS": "--graceful-timeout 1"}
+    env = {"GUNICORN_CMD_ARGS": "--graceful-timeout 60"}
     with (
         procfile(app=SPECIMEN, **env) as server,
         server.connect(f"{INDEX}\r\n") as idle,
         visits(server.port) as results,
     ):
         server.popen.send_signal(signal.SIGHUP)
+        assert read_all(idle).endswith(b"public ")  # and then the end of what is idle
         until(lambda: server.output.count("Worker exiting") == 2, 20)
         before = len(results)
         until(lambda: len(results) > before + 20, 20)
-        assert read_all(idle).endswith(b"public ")
 
     assert {*results} == {200}
+
+
+@pytest.mark.parametrize(
+    ("options", "opening", "received"),
+    [
+        ("--max-requests 2 --graceful-timeout 1", "", b""),
+        ("--max-requests 3 --graceful-timeout 60", f"{INDEX}\r\n", b"public "),
+    ],
+    ids=["silent", "idle"],
+)
+def test_a_worker_that_is_replaced_closes_connections_without_a_request(
+    options: str, opening: str, received: bytes
+) -> None:
+    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": options}
+    with procfile(app=SPECIMEN, **env) as server, server.connect(opening) as connection:
+        assert server.get().status == 200
+
+        assert read_all(connection).endswith(received)
     assert "Traceback" not in server.output
 
 
