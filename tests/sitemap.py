@@ -12,7 +12,7 @@ from inspect import unwrap
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import Flask
@@ -233,9 +233,10 @@ class Survey(logging.Handler):
         """Return a URL for each rule with a view of the site's own, and its endpoint."""
         found: dict[str, str] = {}
         for rule in self.app.url_map.iter_rules():
-            elsewhere = rule.host or rule.subdomain or rule.endpoint in NO_PAGES
+            is_local = rule.host in {None, "", urlsplit(ORIGIN).netloc} and not rule.subdomain
             view = self.app.view_functions.get(rule.endpoint)
-            if elsewhere or "GET" not in (rule.methods or ()) or not is_own(view):
+            is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES
+            if not (is_local and is_page and is_own(view)):
                 continue
             if url := build(rule):
                 found.setdefault(url, rule.endpoint)

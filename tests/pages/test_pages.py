@@ -238,9 +238,10 @@ def error_client(app: Flask) -> FlaskClient:
     if survey().error_page is None or own:
         pytest.skip("the site's own error handlers replace error.html")
     app.config["TESTING"] = False
-    app.add_url_rule("/specimen/<int:code>", "specimen", abort)
-    app.add_url_rule("/sold", "sold", lambda: abort(404, "<b>Sold out</b>"))
-    app.add_url_rule("/fail", "fail", lambda: str(int("a secret")))
+    host = urlsplit(ORIGIN).netloc if app.url_map.host_matching else None
+    app.add_url_rule("/specimen/<int:code>", "specimen", abort, host=host)
+    app.add_url_rule("/sold", "sold", lambda: abort(404, "<b>Sold out</b>"), host=host)
+    app.add_url_rule("/fail", "fail", lambda: str(int("a secret")), host=host)
     return app.test_client()
 
 
