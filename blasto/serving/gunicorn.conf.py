@@ -208,7 +208,7 @@ if worker_class == "gevent":
             shut(oldest, socket.SHUT_RDWR)
 
     def shut(client: Any, how: int) -> None:
-        """Shut a connection down, at which gevent's own shutdown() would have recv() fail."""
+        """Shut a connection down; gevent's own shutdown() would make its recv() fail."""
         with suppress(OSError):  # its client may have closed it
             client._sock.shutdown(how)  # noqa: SLF001
 
@@ -221,8 +221,8 @@ if worker_class == "gevent":
 
         def notify_each_second() -> None:
             notify()
-            # A worker that ends would wait for idle connections, and so would its successor. And
-            # proxies would use them until the last moment, when the worker is killed.
+            # A worker that ends would wait for idle connections, and its successor for it; and
+            # proxies would use them until it is killed.
             for client in [it for it, size in waiting.items() if not (size or worker.alive)]:
                 if client in idle:  # for a second
                     shut(client, socket.SHUT_RD)  # a request that has come is still read
