@@ -124,8 +124,8 @@ def test_with_threads_idle_clients_and_a_stream_leave_others_their_pages(threads
         (f"{INDEX}\r\n", 500, b"public "),
         (INDEX + f"X: {'x' * 8000}\r\n" * 7, 300, b""),  # 17 MB of headers that do not end
         (f"{READ}Content-Length: 9\r\n\r\nx", 500, b""),
-        (GET.format("/large") + "\r\n", 500, b""),  # which nobody reads
-        (GET.format("/file") + "\r\n", 500, b""),  # each with another descriptor
+        (GET.format("/large") + "\r\n", 300, b""),  # which nobody reads
+        (GET.format("/file") + "\r\n", 300, b""),  # each with another descriptor
     ],
     ids=["descriptors", "memory", "body", "unread", "file"],
 )
@@ -256,7 +256,7 @@ def test_a_worker_that_is_replaced_closes_connections_without_a_request(
 
 def test_sigterm_finishes_requests_and_closes_idle_connections() -> None:
     with (
-        procfile(app=SPECIMEN) as server,
+        procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--graceful-timeout 4") as server,
         server.connect(f"{INDEX}\r\n") as idle,
         server.connect(SLEEP) as busy,
         server.connect(GET.format("/sleep?seconds=60") + "\r\n") as stuck,
