@@ -24,6 +24,12 @@ from .log import name_request
 # gunicorn limits each line of a header to this; together, several lines could be longer.
 MAX_HEADER = 8190  # characters
 HEADERS = ("HTTP_", "CONTENT_")
+# Settings of Flask's that would fail only in a request; from the environment, 12 is a number.
+SETTINGS = (
+    ("MAX_CONTENT_LENGTH", int | None, "a number of bytes"),
+    ("MAX_FORM_MEMORY_SIZE", int | None, "a number of bytes"),
+    ("SECRET_KEY", str | bytes | None, "a text that is no number"),
+)
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
@@ -83,6 +89,9 @@ class Gate:
         self.app = app
         self.app_behind_proxy = ProxyFix(app, x_for=1, x_proto=0)
         self.headers = headers
+        for name, kind, wanted in SETTINGS:
+            if not isinstance(flask.config[name], kind):
+                raise click.ClickException(f"FLASK_{name} must be {wanted}.")
         self.https_only = https_only(flask.config.get("HTTPS_ONLY", False))
         flask.config["TRUSTED_HOSTS"] = hosts = trusted_hosts(flask.config["TRUSTED_HOSTS"])
         self.is_served = host_check(hosts)
