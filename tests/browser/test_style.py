@@ -31,7 +31,9 @@ ELEMENTS = """{% extends "base.html" %}{% set title = "Elements" %}{% block main
 <fieldset><legend>Boxes</legend><p><label><input type="checkbox"> In its label</label>
 <p><label>In its label <input type="checkbox"></label>
 <p><input type="checkbox" id="a"><label for="a">Before its label</label>
-<p><label for="b">After its label</label> <input type="checkbox" id="b"></fieldset>
+<p><label for="b">After its label</label> <input type="checkbox" id="b">
+<p id="mixed"><label><input type="checkbox"> One</label>
+<input type="checkbox" id="c"><label for="c">Two</label></fieldset>
 <label>File <input type="file"></label><label>Choice <select><option>{{ "Option " * 20 }}</select>
 </label></form><video width="640" controls></video><iframe width="640" title="A frame"></iframe>
 {% endblock %}"""
@@ -82,6 +84,7 @@ def test_elements_without_a_class_look_right(tab: Page) -> None:
     tab.evaluate(SHOW_PLACEHOLDERS)
     FOUND.extend([*wide, *violations(tab)])
     are_beside = tab.locator(".cards > p").evaluate_all(ARE_BESIDE)
+    share_a_line = tab.locator("#mixed input").evaluate_all(ARE_BESIDE)
 
     assert not FOUND, f"style.css: {FOUND}"
     assert submit == button, "style.css: a submit input does not look like a button"
@@ -89,6 +92,7 @@ def test_elements_without_a_class_look_right(tab: Page) -> None:
     assert off != on, "style.css: a disabled field looks like any other"
     assert dim != button, "style.css: a disabled button looks like any other"
     assert not apart, f"style.css: these are not on the line of their checkbox: {apart}"
+    assert not share_a_line, "style.css: two boxes are on one line"
     assert not broken, f"style.css: these words are broken: {broken}"
     assert are_beside == (tab.viewport_size == DESKTOP), "style.css: .cards waste room or have none"
     assert not tab.locator("[hidden]:visible").count(), "style.css: what is hidden is shown"
