@@ -7,14 +7,21 @@ and GUNICORN_CMD_ARGS, options of its command line, which outrank all that is se
 import os
 import re
 
+
+def number(variable: str, least: int, most: int, *, default: int) -> int:
+    """Return an environment variable's number, or end with a line that names the variable."""
+    value = os.environ.get(variable, str(default))
+    if not (value.isdecimal() and least <= int(value) <= most):
+        raise SystemExit(f"{variable} must be a number from {least} to {most}, not {value!r}.")
+    return int(value)
+
+
 # Greenlets are cheap, whereas a dozen slow clients would occupy every thread of a gthread worker.
 # But a greenlet that waits in C code, such as SQLite's, delays all others, and `async def` views
 # fail (https://github.com/pallets/flask/issues/5881): WEB_THREADS is for these.
-web_threads = os.environ.get("WEB_THREADS", "0")  # 0 for greenlets
-if not web_threads.isdecimal():
-    raise SystemExit(f"WEB_THREADS must be a number, not {web_threads!r}.")
-threads = max(1, int(web_threads))
-worker_class = "gthread" if int(web_threads) else "gevent"
+web_threads = number("WEB_THREADS", 0, 1_000, default=0)
+threads = max(1, web_threads)
+worker_class = "gthread" if web_threads else "gevent"
 if worker_class == "gevent":
     # Before anything uses TLS, also where GUNICORN_CMD_ARGS has --preload (gevent #1016).
     import gevent.monkey
@@ -40,7 +47,10 @@ from gunicorn.http.errors import LimitRequestHeaders
 
 # One socket for IPv6 and IPv4 (RFC 4291, 2.5.5.2).
 host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
-bind = f"{host}:{os.environ.get('PORT', '8000')}"
+bind = f"{host}:{number('PORT', 0, 65_535, default=8000)}"
+
+# Without workers, gunicorn would start, and answer nobody.
+workers = number("WEB_CONCURRENCY", 1, 1_000, default=1)
 
 # Per worker. Each connection takes a file descriptor, of which a shell allows 1,024 by default,
 # another while it is sent a file, and 13 kB of memory.

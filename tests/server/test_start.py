@@ -18,7 +18,7 @@ def start(command: str, **env: str) -> Server:
     port = free_port()
     if command in DEVELOPMENT:
         command = f"{command} --port {port}"
-    return Server(command, port, PORT=str(port), **env)
+    return Server(command, port, **{"PORT": str(port), **env})
 
 
 @pytest.mark.parametrize("command", DEVELOPMENT)
@@ -48,22 +48,24 @@ def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "variable", "advice"),
+    ("command", "variable", "value"),
     [
-        ("flask run", "FLASK_HTTPS_ONLY", "1 or 0"),
-        ("flask run --debug", "FLASK_HTTPS_ONLY", "1 or 0"),
-        (PROCFILE_COMMAND, "FLASK_HTTPS_ONLY", "1 or 0"),
-        (PROCFILE_COMMAND, "WEB_THREADS", "a number"),
+        ("flask run", "FLASK_HTTPS_ONLY", "False"),
+        ("flask run --debug", "FLASK_HTTPS_ONLY", "False"),
+        (PROCFILE_COMMAND, "FLASK_HTTPS_ONLY", "False"),
+        (PROCFILE_COMMAND, "WEB_THREADS", "False"),
+        (PROCFILE_COMMAND, "WEB_CONCURRENCY", "0"),
+        (PROCFILE_COMMAND, "PORT", "99999"),
     ],
 )
 def test_an_invalid_setting_ends_the_start_and_is_named(
-    command: str, variable: str, advice: str
+    command: str, variable: str, value: str
 ) -> None:
-    server = start(command, **{variable: "False"})
+    server = start(command, **{variable: value})
 
     assert server.wait() != 0
-    assert f"{variable} must be {advice}" in server.output
-    assert "ClickException" not in server.output  # with its traceback
+    assert f"{variable} must be " in server.output
+    assert "Traceback" not in server.output
 
 
 def test_any_other_error_ends_the_start_and_is_logged() -> None:
