@@ -98,7 +98,7 @@ def write(files: Files, folder: Path) -> Path:
 def local_variables() -> list[str]:
     """Return the variables that tie git to one repository, as those in its hooks do."""
     command = ["git", "rev-parse", "--local-env-vars"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    listed = subprocess.run(command, check=True, capture_output=True, text=True)
     return listed.stdout.split()
 
 
@@ -106,7 +106,7 @@ def git(*arguments: str, cwd: Path | None = None, **extra: str) -> str:
     """Run git, by default in this checkout, whatever repository the environment names."""
     env = {k: v for k, v in os.environ.items() if k not in local_variables()} | extra
     command = ["git", *arguments]
-    done = subprocess.run(command, cwd=cwd or ROOT, env=env, check=False, capture_output=True)  # noqa: S603
+    done = subprocess.run(command, cwd=cwd or ROOT, env=env, check=False, capture_output=True)
     if done.returncode:
         raise click.ClickException(done.stderr.decode(errors="replace").strip())
     return done.stdout.decode(*BYTES)

@@ -130,7 +130,7 @@ def browser() -> Iterator[Browser]:
                     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing gets out
                 ],
             )
-        except Exception as error:  # noqa: BLE001  # whatever is missing, it is not the site's fault
+        except Exception as error:  # whatever is missing, it is not the site's fault
             reason = str(error).partition("\n")[0]
             skip_or_fail(f"Chromium does not start ({reason}): run apt-get install chromium")
         yield stack.enter_context(browser)

@@ -203,7 +203,7 @@ class Survey(logging.Handler):
         self.app.logger.addHandler(self)
         try:
             self.cookie = session_cookie(self.app)
-        except Exception as error:  # noqa: BLE001  # of whatever kind, it is reported
+        except Exception as error:  # of whatever kind, it is reported
             self.problems[f"cannot be tested: prepare() raises {cause(error)}"].append("/")
             self.cookie = ""
         self.error_page = self.visit(ERROR_PAGE, "")

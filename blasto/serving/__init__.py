@@ -23,4 +23,4 @@ def init_app(app: Flask) -> None:
         limit_headers(app.wsgi_app), app.config.get("CONTENT_SECURITY_POLICY", {})
     )
     cache = Cache(app, headers)
-    app.wsgi_app = Gate(app, cache, headers)  # type: ignore[method-assign]  # as Flask documents
+    app.wsgi_app = Gate(app, cache, headers)

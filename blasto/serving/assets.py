@@ -101,7 +101,7 @@ def version(folder: str, filename: str) -> str | None:
     """Return a hash of a file's content, or None if the folder has no such regular file."""
     path = path_of(folder, filename) if len(filename) <= MAX_FILENAME else None
     try:
-        status = os.stat(path or "")  # noqa: PTH116  # a Path takes twice as long
+        status = os.stat(path or "")  # a Path takes twice as long
         return digest(path, status.st_mtime_ns) if path and S_ISREG(status.st_mode) else None
     except (OSError, ValueError):  # ValueError: NUL, or a surrogate
         return None
@@ -112,5 +112,5 @@ path_of = lru_cache(maxsize=1_000)(safe_join)
 
 @lru_cache(maxsize=10_000)
 def digest(path: str, _mtime_ns: int) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123  # likewise
+    with open(path, "rb") as file:  # likewise
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -220,7 +220,7 @@ if worker_class == "gevent":
     def shut(client: Any, how: int) -> None:
         """Shut a connection down; gevent's own shutdown() would make its recv() fail."""
         with suppress(OSError):  # its client may have closed it
-            client._sock.shutdown(how)  # noqa: SLF001
+            client._sock.shutdown(how)
 
     def post_worker_init(worker: Any) -> None:
         """Close connections that wait, if there is hardly room for another or the worker ends."""

@@ -46,7 +46,7 @@ def request_id() -> str:
     return name_request(request.environ)
 
 
-class LogfmtHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python has it as generic
+class LogfmtHandler(logging.StreamHandler):
     """Writes each record as one line of logfmt, whatever its message contains."""
 
     failed = False
@@ -65,11 +65,11 @@ class LogfmtHandler(logging.StreamHandler):  # type: ignore[type-arg]  # Python 
         details = f"{traceback}\n{stack}".strip().splitlines()
         return "\n    ".join([line, *(repr(text)[1:-1] for text in details)])
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+    def handleError(self, record: logging.LogRecord) -> None:  # logging's own name
         """Report once that the log cannot be written; no response fails for that."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
         elif not self.failed:
             self.failed = True
             with suppress(OSError):
-                print(f"The log cannot be written: {sys.exception()}", file=sys.stderr)  # noqa: T201
+                print(f"The log cannot be written: {sys.exception()}", file=sys.stderr)

@@ -133,6 +133,18 @@ def add_a_page(site: Path) -> tuple[str, str, str]:
     return template, view, link
 
 
+# As Flask's documentation writes: without types, with an import in a function.
+TUTORIAL = """
+
+@pages.route("/bread/<int:id>", methods=["POST"])
+def order(id, paid=False):
+    from flask import flash
+
+    flash("Thank you")
+    return redirect(url_for("pages.index"))
+"""
+
+
 @pytest.mark.server
 @pytest.mark.parametrize("name", ["web", "app", "alongnameoftwentyabc"])
 def test_a_new_site_of_any_name_is_formatted_and_finds_its_app(tmp_path: Path, name: str) -> None:
@@ -145,7 +157,9 @@ def test_a_new_site_of_any_name_is_formatted_and_finds_its_app(tmp_path: Path, n
 def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> None:
     package = site / "shop"
     add_a_page(site)
-    run(LINT, site)
+    with (package / "app.py").open("a") as app:
+        app.write(TUTORIAL)
+    run(f"{LINT} && {BIN}/mypy shop/app.py", site)
     long = "<!-- .list--long --><p>What we do.</p>" * 80 + "<ul><li>Bread<li>Cake</ul>"
     table = "<table><tr><th>A<th>B<tr><td>1<td>2<tbody><template><tr><td>3</template></table>"
     top = "<a href='#top'>To the top</a> <a href='/#:~:text=Shop'>What it says</a>"

@@ -52,7 +52,7 @@ def fail() -> str:
 
 
 def sleep() -> str:
-    print("begun", flush=True)  # noqa: T201  # for the test that waits for it
+    print("begun", flush=True)  # for the test that waits for it
     time.sleep(float(request.args["seconds"]))
     return "slept well"
 
@@ -70,7 +70,7 @@ def stream() -> Iterator[str]:
 
 def make_app() -> Flask:
     """Return the application that tests of real servers run."""
-    film = TemporaryFile()  # noqa: SIM115  # open as long as the application
+    film = TemporaryFile()  # open as long as the application
     film.truncate(50_000_000)
     views: dict[str, View] = {
         "address": address,

@@ -240,7 +240,7 @@ def add_middleware(app: Flask) -> None:
         prefix = environ.get("HTTP_X_SCRIPT_NAME", "")
         yield from inner({**environ, "SCRIPT_NAME": prefix}, start_response)
 
-    app.wsgi_app = call  # type: ignore[method-assign]
+    app.wsgi_app = call
 
 
 def test_an_application_may_write_its_body() -> None:
@@ -251,7 +251,7 @@ def test_an_application_may_write_its_body() -> None:
         write(environ["PATH_INFO"].encode())
         return [b"body"]
 
-    app.wsgi_app = old  # type: ignore[method-assign]
+    app.wsgi_app = old
     serving.init_app(app)
 
     assert app.test_client().get("/").text == "/body"

@@ -117,7 +117,7 @@ def test_plain_http_in_front_of_a_proxy_is_redirected(environ: dict[str, Any], p
 def test_a_site_may_have_a_proxy_fix_of_its_own_around_all() -> None:
     client = serve(address, HTTPS_ONLY=1)
     app = client.application
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=2)  # type: ignore[method-assign]
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=2)
 
     def ask(proto: str) -> TestResponse:
         forwarded = {"X-Forwarded-For": "192.0.2.7, 192.0.2.9", "X-Forwarded-Proto": proto}

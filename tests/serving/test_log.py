@@ -168,7 +168,7 @@ def test_a_client_can_forge_no_line(capsys: Capture) -> None:
 def test_a_log_that_cannot_be_written_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    with suppress(OSError), open("/dev/full", "w") as full:  # noqa: PTH123
+    with suppress(OSError), open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         client = start()
         statuses = [client.get("/?text=a").status_code for _ in range(2)]
