@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import pytest
@@ -16,11 +17,13 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.processes import HEROKU, ROOT, SPECIMEN, Server, procfile
 
+FOLDER = TemporaryDirectory(prefix="tests-")  # each run has a database of its own
+
 # The site's settings in every test: in process, in the servers, and so in the browser. They are
 # put into the environment, from which nothing else of what follows gets in.
 SETTINGS: dict[str, Any] = {
     "SECRET_KEY": "only for tests",
-    "SQLALCHEMY_DATABASE_URI": "sqlite:///tests.db",
+    "SQLALCHEMY_DATABASE_URI": f"sqlite:///{FOLDER.name}/tests.db",
     "RATELIMIT_ENABLED": False,
     # The tests request http://localhost/, whatever URLs the site has elsewhere.
     "SERVER_NAME": None,

@@ -297,8 +297,10 @@ def build(rule: Rule) -> str | None:
 def is_here(path: str) -> bool:
     """Return whether a file belongs to the site, not to a package, serving/ or the tests."""
     file = Path(path).resolve()
-    is_other = not {ROOT / "tests", PACKAGE / "serving"}.isdisjoint(file.parents)
-    return ROOT in file.parents and not is_other and "site-packages" not in file.parts
+    others = {ROOT / "tests", PACKAGE / "serving"}.intersection(file.parents)
+    is_own = not others or file.name == "examples.py"
+    # Generated code has no file.
+    return is_own and ROOT in file.parents and "site-packages" not in file.parts and file.is_file()
 
 
 def is_own(view: Any) -> bool:

@@ -21,6 +21,6 @@ def prepare(_app: Flask) -> dict[str, Any]:
     """Return the session of a visitor who has signed in, to see the pages that ask for it.
 
     With Flask-Login, that is {"_user_id": "1"}. Called once before the first request: create and
-    fill the tests' database here, which SETTINGS in tests/conftest.py names.
+    fill the tests' database here. SETTINGS in tests/conftest.py names it; each run has a new one.
     """
     return {}

@@ -105,8 +105,7 @@ TEMPLATES = {
 }
 LIVE = """new EventSource("/events").onmessage =
     event => { document.querySelector("#event").textContent = event.data; };"""
-PREPARE = """    db.drop_all()
-    db.create_all()
+PREPARE = """    db.create_all()
     db.session.add(User(name="Ada"))
     db.session.commit()
     return {"_user_id": "1"}
