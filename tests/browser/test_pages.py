@@ -17,6 +17,8 @@ SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What the tests of the same page in process report.
 OTHERS = {rule: {"enabled": False} for rule in ("document-title", "page-has-heading-one")}
+# An element for each pair of colours that lacks contrast.
+SAMPLES: dict[str, str] = {}
 # The innermost elements that reach beyond an edge, themselves or with their text.
 OVERFLOW = """() => {
     const width = document.documentElement.clientWidth, content = document.createRange();
@@ -75,13 +77,19 @@ TO_TOP = """() => {
 
 
 def violations(tab: Tab) -> Iterator[str]:
-    """Return what axe finds."""
+    """Return what axe finds; of each pair of colours, the same element every time."""
     tab.evaluate(FINISH)
     response = Axe().run(tab, options={"runOnly": RULES, "rules": OTHERS}).response
     for violation in response["violations"]:
         for node in violation["nodes"]:
-            reason = "; ".join(map(str.strip, node["failureSummary"].splitlines()[1:]))
-            yield f"breaks “{violation['help']}” in {node['html']}: {reason}"
+            html, reasons = node["html"], node["failureSummary"].splitlines()[1:]
+            if violation["id"].startswith("color-contrast"):
+                found = node["any"][0]["data"]
+                colours = f"{found['fgColor']} on {found['bgColor']}"
+                contrast = f"{found['contrastRatio']}, not {found['expectedContrastRatio']}"
+                reasons = [f"{colours} has a contrast of {contrast}", "see :root in style.css"]
+                html = SAMPLES.setdefault(reasons[0], html)
+            yield f"breaks “{violation['help']}” in {html}: {'; '.join(map(str.strip, reasons))}"
 
 
 def overflow(tab: Tab) -> Iterator[str]:
