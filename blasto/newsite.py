@@ -34,7 +34,7 @@ TITLE = """# {title}
 
 A website, built with Flask.
 
-Started from Blasto {version}, whose README adds containers, servers of one's own, and updates.
+Based on Blasto {version}, whose README adds containers, servers of your own, and updates.
 
 """
 LEAD = "Change this page in <code>{name}/templates/index.html</code>."
@@ -59,7 +59,7 @@ def site_files(name: str) -> Files:
         if any(fnmatch(path, pattern) for pattern in FILES_LEFT_OUT):
             continue
         if not (ROOT / path).is_file():
-            raise click.ClickException(f"{ROOT / path} is no file. Run: git checkout -- {path}")
+            raise click.ClickException(f"{ROOT / path} is missing. Run: git checkout -- {path}")
         content = (ROOT / path).read_bytes().decode(*BYTES)
         if "\0" not in content:
             text = LINES_LEFT_OUT.sub("", content.replace("\r\n", "\n"))

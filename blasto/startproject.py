@@ -28,12 +28,12 @@ def startproject(name: str | None, directory: Path | None, update: Path | None) 
     """Start a new site from this one, called NAME.
 
     DIRECTORY defaults to a new folder NAME next to this project. If it already exists, it must
-    be empty. --update brings the site in DIRECTORY to this version, on a branch of its own.
+    be empty. --update commits this version to the branch starter of the site in DIRECTORY.
     """
     if bool(name) == bool(update):
         raise click.UsageError("Give either NAME or --update DIRECTORY.")
     if not (ROOT / ".git").exists():
-        raise click.ClickException(f"{ROOT} is no git checkout. Clone Blasto, and run this there.")
+        raise click.ClickException(f"{ROOT} has no .git. Clone Blasto, and run this there.")
     target = (update or directory or ROOT.parent / str(name)).resolve()
     try:
         if name:
@@ -124,7 +124,7 @@ def bring(site: Path) -> None:
         changes = git(*LIST, "--format=    %s", since, "--", *places)
         click.echo(f"\nChanges in serving/ and tests/:\n\n{changes or '    none'}".rstrip())
     if kept:
-        click.echo(f"\nYour lines stay where both changed the same ones: {', '.join(kept)}")
+        click.echo(f"\nBoth changed the same lines, and yours stay, in: {', '.join(kept)}")
     click.echo(f"\nTo take it over:\n\n    cd {shlex.quote(str(site))} && git merge starter")
 
 

@@ -50,7 +50,7 @@ NO_EXAMPLE = (
     f"such as its URL may have, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
 )
 HIDDEN = (
-    "what answers every URL of http://localhost hides the pages from the tests; switch it off by a"
+    "a handler of every URL of http://localhost hides the pages from the tests; switch it off by a"
     " setting of theirs, in tests/conftest.py"
 )
 NO_DOCUMENT = f"has no doctype: extend base.html, or if it is part of a page, {NO_PAGE}"
@@ -295,7 +295,7 @@ def build(rule: Rule) -> str | None:
 
 
 def is_here(path: str) -> bool:
-    """Return whether a file belongs to the site, not to a package, serving/ or the tests."""
+    """Return whether a file is the owner's, not a package's, and not of serving/ or the tests."""
     file = Path(path).resolve()
     others = {ROOT / "tests", PACKAGE / "serving"}.intersection(file.parents)
     is_own = not others or file.name == "examples.py"

@@ -18,7 +18,7 @@ def init_app(app: Flask) -> None:
     log.init_app(app)
     errors.init_app(app)
     assets.init_app(app)
-    # Around each other: a request passes the gate first, and the cache sees a response last.
+    # Inside out: a request passes the gate first, and the cache sees a response last.
     headers = SecurityHeaders(
         limit_headers(app.wsgi_app), app.config.get("CONTENT_SECURITY_POLICY", {})
     )

@@ -20,7 +20,7 @@ IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246
 BRIEF = "max-age=60, s-maxage=60"
 MAX_FILENAME = 1_000  # characters
 
-# Python reads the machine's list: a bare machine has none, and others name these differently.
+# Python reads the machine's list, which may be missing, or name these differently.
 for extension, media_type in {
     ".atom": "application/atom+xml",
     ".avif": "image/avif",
@@ -63,10 +63,10 @@ def init_app(app: Flask) -> None:
 
 
 def remembering(app: Flask, ours: dict[Any, Any]) -> Callable[..., str]:
-    """Return Flask's url_for(), which builds the URL of a file or of a plain view once a second.
+    """Return a url_for() that builds the URL of a file or of a plain view at most once a second.
 
-    That saves a fifth of the time of a page; under a version that is outdated by then, a file has
-    a minute's lifetime. A site with URL defaults of its own has Flask's.
+    That saves a fifth of the time of a page. At a URL whose version is outdated by then, a file
+    has a minute's lifetime. A site with URL defaults of its own uses Flask's url_for().
     """
 
     @lru_cache(maxsize=1_000)

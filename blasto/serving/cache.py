@@ -36,7 +36,7 @@ MAX_BYTES = 10_000_000  # of all bodies and keys
 MAX_BODY = 1_000_000  # bytes; a larger body is sent as it comes, and not stored
 MAX_KEY = 2_000  # characters
 
-# What a page may depend on, beside its URL and the language.
+# A page may depend on these, besides its URL and the language.
 PERSONAL = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
 
@@ -132,19 +132,19 @@ def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
         return said
     if not lifetimes or not (answer.is_file or immutable):
         return "no-store"
-    # The visitor who gets a file may store it, unlike a page, on which a message may be shown.
+    # A browser may store a file, unlike a page, which may show a flash message.
     return f"private, max-age={min(lifetimes)}{', immutable' if immutable else ''}"
 
 
 def is_for_all(entry: Representation, environ: WSGIEnvironment) -> bool:
-    """Return whether the response to a request may be another visitor's too."""
+    """Return whether a response may be stored, or sent from the store, for this request."""
     return entry.immutable or not any(map(environ.get, PERSONAL))
 
 
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
     """Return everything that URLs in a page can depend on, whatever middleware the site adds.
 
-    And the origin, of which Flask-CORS says `Vary` only to those that it allows.
+    Also the origin: Flask-CORS sends `Vary` only to origins that it allows.
     """
     get = environ.get
     return (
@@ -220,7 +220,7 @@ class Cache:
     def send(
         self, key: Key, answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Send a file as it is read, and anything else that is public compressed; store that."""
+        """Stream a file; compress, store and send any other public response."""
         _, headers, fields, body, is_file = answer
         said = directives(fields["cache-control"])
         size = int(fields.get("content-length", MAX_BODY + 1)) if said.public else MAX_BODY + 1
@@ -233,8 +233,8 @@ class Cache:
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
-        # The site itself may have encoded it for a client, and send_file() says `public` whatever
-        # its view has looked at.
+        # Not if the site has encoded it for one client; and send_file() says `public` itself, while
+        # its view may depend on anything.
         is_plain = "content-encoding" not in fields and (said.shared or not is_file)
         if is_plain and is_for_all(entry, environ) and environ[SEEN] == [key[0]]:
             self.store(key, entry)
@@ -263,7 +263,7 @@ class Cache:
             self.bytes -= entry.size
 
     def invalidate(self, environ: WSGIEnvironment, location: str) -> None:
-        """Remove what is stored of a URL that was written to, and of where it redirects (4.4)."""
+        """Invalidate the URL that was written to, and the URL in the Location (4.4)."""
         paths = {
             f"{environ['SCRIPT_NAME']}{environ['PATH_INFO']}",
             unquote(urlsplit(location).path, "latin-1"),

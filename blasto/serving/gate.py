@@ -28,7 +28,7 @@ HEADERS = ("HTTP_", "CONTENT_")
 SETTINGS = (
     ("MAX_CONTENT_LENGTH", int | None, "a number of bytes"),
     ("MAX_FORM_MEMORY_SIZE", int | None, "a number of bytes"),
-    ("SECRET_KEY", str | bytes | None, "a text that is no number"),
+    ("SECRET_KEY", str | bytes | None, "text, not a number"),
 )
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 

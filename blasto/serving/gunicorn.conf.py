@@ -23,7 +23,7 @@ web_threads = number("WEB_THREADS", 0, 1_000, default=0)
 threads = max(1, web_threads)
 worker_class = "gthread" if web_threads else "gevent"
 if worker_class == "gevent":
-    # Before anything uses TLS, also where GUNICORN_CMD_ARGS has --preload (gevent #1016).
+    # Before anything uses TLS, also if GUNICORN_CMD_ARGS has --preload (gevent #1016).
     import gevent.monkey
     import gevent.socket
 
@@ -52,8 +52,8 @@ bind = f"{host}:{number('PORT', 0, 65_535, default=8000)}"
 # Without workers, gunicorn would start, and answer nobody.
 workers = number("WEB_CONCURRENCY", 1, 1_000, default=1)
 
-# Per worker. Each connection takes a file descriptor, of which a shell allows 1,024 by default,
-# another while it is sent a file, and 13 kB of memory.
+# Per worker. Each connection takes 13 kB of memory, a file descriptor (a shell allows 1,024 by
+# default), and another while it is sent a file.
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 worker_connections = 2500 if hard_limit < 0 else min(2500, (hard_limit - 64) // 2)  # -1 is no limit
@@ -111,12 +111,12 @@ class LineLogger(Logger):
                 handler.setStream(sys.stdout)
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log an exception, but for an invalid setting, of which gunicorn prints the message."""
+        """Log an exception, except for an invalid setting: gunicorn prints that message."""
         if not isinstance(sys.exception(), ClickException):
             super().exception(msg, *args, **kwargs)
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Log a warning; a rejected request's names the visitor's address only if it is to."""
+        """Log a warning, with a rejected client's address only if LOG_ADDRESSES is set."""
         super().warning(
             msg if LOG_ADDRESSES else re.sub(r" from ip=\S+:", ":", msg), *args, **kwargs
         )
@@ -139,7 +139,7 @@ logger_class = LineLogger
 
 def pre_request(_worker: Any, req: Any) -> None:
     """Prepare a request whose headers have come."""
-    # The trailers of a body: by default 800 kB, in which each packet has it count the lines again.
+    # The trailers of a body: by default 800 kB, whose lines gunicorn counts again at each packet.
     if hasattr(getattr(req, "body", None), "reader"):
         req.body.reader.limit_trailer_section = limit_request_line
     if worker_class == "gevent":
@@ -231,7 +231,7 @@ if worker_class == "gevent":
 
         def notify_each_second() -> None:
             notify()
-            # A worker that ends would wait for idle connections, and its successor for it; and
+            # A worker that ends would wait for idle connections, and delay its successor; and
             # proxies would use them until it is killed.
             for client in [it for it, size in waiting.items() if not (size or worker.alive)]:
                 if client in idle:  # for a second

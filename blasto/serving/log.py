@@ -16,7 +16,7 @@ REQUEST_ID = re.compile(r"[\w-]{20,200}", re.ASCII)  # as Heroku's router accept
 
 
 def init_app(app: Flask) -> None:
-    """Log all events that no other handler does, and give templates `request_id()`."""
+    """Log all events that no other handler logs, and give templates `request_id()`."""
     # The standard output of a flask command is for what it exports.
     handler = LogfmtHandler(sys.stderr if "FLASK_RUN_FROM_CLI" in os.environ else sys.stdout)
     # For all loggers, until the site sets up handlers of its own.
@@ -25,7 +25,7 @@ def init_app(app: Flask) -> None:
     logging.lastResort = handler
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").handlers = [handler]  # or logging adds a NullHandler
-    # Not of other packages: HTTP clients log URLs with their secrets at this level.
+    # Only the site's own: at this level, HTTP clients log URLs with their secrets.
     site = logging.getLogger(app.name.partition(".")[0])
     if app.debug or not logging.root.handlers:
         site.setLevel(logging.DEBUG if app.debug else logging.INFO)

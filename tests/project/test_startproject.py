@@ -44,7 +44,7 @@ def test_a_new_site_has_nothing_that_is_about_this_project(made: Path, site: Pat
         *("### A container", "### A server of your own"),
     }
     found = run(f"grep -riIE -e '{words}' . --exclude-dir=.git", site)
-    assert re.fullmatch(r"\./README\.md:Started from Blasto .*\n", found)
+    assert re.fullmatch(r"\./README\.md:Based on Blasto .*\n", found)
     assert (site / "shop" / "static" / "font.woff2").read_bytes() == FONT
     assert os.access(site / ".ci" / "run", os.X_OK)
     run("mkdir .venv instance && touch .env .venv/a instance/site.db", site)
@@ -66,7 +66,7 @@ def test_it_says_where_the_site_comes_from_and_how_to_run_and_deploy_it(
     assert commands == [f"cd '{shop}'", install, "heroku create && git push heroku main\n"]
     assert run("git log --format=%s main", shop) == f"Start from {version}\n"
     readme = (shop / "README.md").read_text()
-    assert readme.startswith(f"# Shop\n\nA website, built with Flask.\n\nStarted from {version}, ")
+    assert readme.startswith(f"# Shop\n\nA website, built with Flask.\n\nBased on {version}, ")
 
 
 def test_the_first_page_of_a_new_site_welcomes_and_says_which_file_to_edit(made: Path) -> None:
@@ -292,7 +292,7 @@ def test_the_tests_report_what_hides_every_page(monkeypatch: pytest.MonkeyPatch)
 
     (problem,) = sitemap.Survey().problems
 
-    assert problem.startswith("is 302 FOUND: what answers every URL")
+    assert problem.startswith("is 302 FOUND: a handler of every URL")
 
 
 # What is rejected
@@ -338,8 +338,8 @@ def test_what_would_do_harm_or_has_no_meaning_is_rejected(
 @pytest.mark.parametrize(
     ("before", "message"),
     [
-        ("ln -sf /nonexistent Procfile", "Procfile is no file. Run: git checkout -- Procfile"),
-        ("rm -r .git", "blasto is no git checkout. Clone Blasto, and run this there."),
+        ("ln -sf /nonexistent Procfile", "Procfile is missing. Run: git checkout -- Procfile"),
+        ("rm -r .git", "blasto has no .git. Clone Blasto, and run this there."),
         ("sed -i 's/# Later versions/# Later/' README.md", "not 5: change REPLACED in newsite.py."),
     ],
 )

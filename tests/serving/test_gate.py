@@ -90,7 +90,7 @@ def test_an_invalid_setting_is_an_error_with_its_name_and_value(
     [("MAX_CONTENT_LENGTH", "16MB"), ("MAX_FORM_MEMORY_SIZE", "1MB"), ("SECRET_KEY", 123)],
 )
 def test_a_setting_of_flasks_has_the_right_type(setting: str, value: Any) -> None:
-    with pytest.raises(ClickException, match=f"^FLASK_{setting} must be a "):
+    with pytest.raises(ClickException, match=f"^FLASK_{setting} must be "):
         serve(**{setting: value})
 
 
