@@ -1,5 +1,6 @@
 """The tests' settings, and fixtures: the application, its client and pages, and servers."""
 
+import atexit
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.processes import HEROKU, ROOT, SPECIMEN, Server, procfile
 
 FOLDER = TemporaryDirectory(prefix="tests-")  # each run has a database of its own
+atexit.register(FOLDER.cleanup)
 
 # The site's settings in every test: in process, in the servers, and so in the browser. They are
 # put into the environment, from which nothing else of what follows gets in.

@@ -232,17 +232,6 @@ def test_an_encoding_that_the_site_has_chosen_is_sent_to_nobody_else() -> None:
         assert (response.headers.get("Content-Encoding") == "br") == ("br" in accept)
 
 
-def add_middleware(app: Flask) -> None:
-    """Change URLs by headers, in a copy of the environment, and start when the body is read."""
-    inner = ProxyFix(app.wsgi_app, x_host=1, x_prefix=1)
-
-    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-        prefix = environ.get("HTTP_X_SCRIPT_NAME", "")
-        yield from inner({**environ, "SCRIPT_NAME": prefix}, start_response)
-
-    app.wsgi_app = call
-
-
 def test_an_application_may_write_its_body() -> None:
     app = Flask("specimen")
 
@@ -269,6 +258,17 @@ def test_a_file_is_stored_only_by_a_view_that_says_so(tmp_path: Path) -> None:
 
     for headers, status in ({}, 403), ({"X-Key": "1"}, 200), ({}, 403):
         assert client.get("/", headers=headers).status_code == status
+
+
+def add_middleware(app: Flask) -> None:
+    """Change URLs by headers, in a copy of the environment, and start when the body is read."""
+    inner = ProxyFix(app.wsgi_app, x_host=1, x_prefix=1)
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        prefix = environ.get("HTTP_X_SCRIPT_NAME", "")
+        yield from inner({**environ, "SCRIPT_NAME": prefix}, start_response)
+
+    app.wsgi_app = call
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Forwarded-Prefix", "X-Script-Name"])
