@@ -55,8 +55,10 @@ workers = number("WEB_CONCURRENCY", 1, 1_000, default=1)
 # Per worker. Each connection takes 13 kB of memory, a file descriptor (a shell allows 1,024 by
 # default), and another while it is sent a file.
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
-worker_connections = 2500 if hard_limit < 0 else min(2500, (hard_limit - 64) // 2)  # -1 is no limit
+# macOS says that there is no limit, and refuses that: its OPEN_MAX is for setrlimit(2).
+descriptors = 10_240 if hard_limit == resource.RLIM_INFINITY else hard_limit
+resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard_limit))
+worker_connections = min(2500, (descriptors - 64) // 2)
 
 # Heroku's router keeps idle connections for 90 s, and loses a request on one that closes sooner.
 keepalive = 95  # seconds
