@@ -204,6 +204,8 @@ class Cache:
         """Send the response of the site, and store it if it is public."""
         sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
         environ[SEEN] = []
+        if "HTTP_IF_MATCH" in environ:  # a view has its own ETags, not those of their encodings
+            environ["HTTP_IF_MATCH"] = environ["HTTP_IF_MATCH"].replace('-gzip"', '"')
         answer = call(self.app, environ)
         environ.update(sent)
         answer = answer.stored_by(

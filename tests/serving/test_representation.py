@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from flask import Response, send_file
+from flask import Response, request, send_file
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 from werkzeug.wsgi import FileWrapper
@@ -179,6 +179,18 @@ def test_conditions_hold_for_pages_and_files_alike(
         assert response.status_code == status
         assert (response.headers["Cache-Control"] == "no-store") == (status == 412)
         assert bool(response.data) == (status == 200)
+
+
+def test_a_write_has_the_etag_of_the_page_whatever_its_encoding_was() -> None:
+    client = serve(
+        lambda: (f"{request.if_match.contains('own')} " * 50, PUBLIC | {"ETag": '"own"'})
+    )
+    etag = ask(client, "/", "gzip").headers["ETag"]
+
+    response = client.post("/", headers={"If-Match": etag})
+
+    assert etag != '"own"'
+    assert response.text.startswith("True")
 
 
 def test_a_weak_etag_matches_if_none_match_alone() -> None:
