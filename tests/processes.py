@@ -106,14 +106,14 @@ class Server:
         self, target: str = "/", method: str = "GET", headers: dict[str, str] | None = None
     ) -> Response:
         """Request an exact target, on a connection of its own."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request(method, target, headers=headers or {})
             response = connection.getresponse()
             return Response(response.status, response.headers, response.read().decode())
 
     def connect(self, text: str = "") -> socket.socket:
         """Return a connection that has sent a text."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         with suppress(ConnectionError):  # the server may close it before it has read everything
             connection.sendall(text.encode("latin-1"))
         return connection

@@ -33,6 +33,7 @@ LINKED = (
 ORIGIN = "http://localhost"
 SECONDS = 10  # for a response in process
 MAX_BYTES = 10_000_000  # of a page
+MAX_REDIRECTS = 10
 WHOLE = re.compile(r"<(!doctype|html|head|body)\b", re.IGNORECASE)
 # What html5lib takes for errors: `&` in URLs, `--` in comments, <hr> in <select>, any <template>.
 NO_ERRORS = (
@@ -186,7 +187,7 @@ def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
             return Client(InternalServerError()).get(url)
         response.response, response.history = [body], tuple(history)
         target = on_site(url, response.location or "//")
-        if response.status_code // 100 != 3 or not target or len(history) == 10:
+        if response.status_code // 100 != 3 or not target or len(history) == MAX_REDIRECTS:
             return response
         history.append(response)
         url = target[0]
@@ -201,11 +202,14 @@ class Survey(logging.Handler):
         self.errors: list[BaseException] = []
         self.app = create_app()
         self.app.logger.addHandler(self)
+        self.session: dict[str, Any] = {}
         try:
-            self.cookie = session_cookie(self.app)
+            with self.app.app_context():
+                self.session = prepare(self.app)
+            self.new_cookie()
         except Exception as error:  # of whatever kind, it is reported
+            self.session = {}
             self.problems[f"cannot be tested: prepare() raises {cause(error)}"].append("/")
-            self.cookie = ""
         self.error_page = self.visit(ERROR_PAGE, "")
         found = [page for it in self.urls().items() if (page := self.visit(*it))]
         self.pages = [page for page in found if WHOLE.search(page.response.text)]
@@ -217,6 +221,16 @@ class Survey(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
             self.errors.append(record.exc_info[1])
+
+    def new_cookie(self) -> str:
+        """Return that of a new session of the visitor whom prepare() signs in."""
+        if not self.session:
+            return ""
+        client = self.app.test_client()
+        with client.session_transaction() as values:
+            values.update(self.session)
+        cookie = client.get_cookie(self.app.config["SESSION_COOKIE_NAME"])
+        return f"{cookie.key}={cookie.value}" if cookie else ""
 
     @property
     def failing(self) -> set[str]:
@@ -236,7 +250,7 @@ class Survey(logging.Handler):
             is_local = rule.host in {None, "", urlsplit(ORIGIN).netloc} and not rule.subdomain
             view = self.app.view_functions.get(rule.endpoint)
             is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES
-            if not (is_local and is_page and is_own(view)):
+            if not (is_local and is_page and (is_own(view) or rule.endpoint in EXAMPLES)):
                 continue
             if url := build(rule):
                 found.setdefault(url, rule.endpoint)
@@ -249,40 +263,30 @@ class Survey(logging.Handler):
     def visit(self, url: str, endpoint: str) -> Page | None:
         """Return the page at a URL if it is one; note what is wrong."""
         view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
-        for cookie in dict.fromkeys(("", self.cookie)):
+        for cookie in dict.fromkeys(("", self.new_cookie())):
             self.errors.clear()
             response = get(self.app, url, cookie)
             page = Page(url, endpoint, view, cookie, response, Document(response.text))
-            if not page.asks_to_sign_in():
-                break
-        status = response.status_code
+            status = response.status_code
+            if status == (200 if endpoint else 404) and not response.history:
+                break  # otherwise, it may be for those who have signed in
         if status >= 500 or (self.errors and not endpoint):
             reason = cause(self.errors[0]) if self.errors else "no exception, but its response"
-            self.problems[f"fails with {max(status, 500)}: {reason}"].append(str(page))
+            advice = f"; if it is no page, {NO_PAGE}" if endpoint else ""
+            self.problems[f"fails with {max(status, 500)}: {reason}{advice}"].append(str(page))
         elif page.asks_to_sign_in():
             self.problems[SIGN_IN].append(str(page))
         elif not endpoint and status >= 300 and status != 404:
             self.problems[f"is {response.status}: {HIDDEN}"].append(str(page))
-        elif status // 100 == 3 and response.history:
-            self.problems["redirects without end"].append(str(page))
+        elif len(response.history) == MAX_REDIRECTS:
+            self.problems[f"redirects without end, at last to {response.location}"].append(
+                str(page)
+            )
         elif status == 404 and endpoint in EXAMPLES:
             self.problems["is 404: change its example, or let prepare() make it"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:
             return page if status == (200 if endpoint else 404) else None
         return None
-
-
-def session_cookie(app: Flask) -> str:
-    """Return the cookie of the visitor whom prepare() has signed in."""
-    with app.app_context():
-        session = prepare(app)
-    if not session:
-        return ""
-    client = app.test_client()
-    with client.session_transaction() as values:
-        values.update(session)
-    cookie = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
-    return f"{cookie.key}={cookie.value}" if cookie else ""
 
 
 def build(rule: Rule) -> str | None:

@@ -44,7 +44,7 @@ def new_tab(
 ) -> Iterator[Tab]:
     """Open a tab, which notes dialogs, errors and failed requests."""
     origin = f"http://127.0.0.1:{site.port}"
-    cookie = page.cookie if page else survey().cookie
+    cookie = page.cookie if page else survey().new_cookie()
     linked = [origin + link for link in page.document.links(page.url)] if page else []
     left_out: dict[str, str] = {}
 

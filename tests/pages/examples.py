@@ -4,7 +4,8 @@ from typing import Any
 
 from flask import Flask
 
-# Values for the arguments of each route that has some, by endpoint.
+# Values for the arguments of each route that has some, by endpoint; or none, for a page that the
+# tests do not find, such as of a view class from a package.
 EXAMPLES: dict[str, dict[str, Any]] = {"pages.user": {"name": "Ada"}}
 
 # Endpoints that respond to GET with something else than a page, if the tests take it for one.

@@ -220,6 +220,7 @@ FAULTS = {
     "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
     "part": ("<p>", "<p>{{ request.headers['HX-Request'] }}", "differs by visitor"),
+    "cart": ("<p>", "<p>{{ request.cookies.cart }}", "differs by visitor"),
 }
 
 
@@ -228,7 +229,7 @@ VIEWS = """
 from collections.abc import Iterator
 from functools import partial
 
-from flask import abort
+from flask import abort, session
 
 half = cache_publicly(seconds=60)(partial(render_template, "headlines.html"))
 pages.add_url_rule("/half", "half", half)
@@ -242,6 +243,19 @@ def guard() -> None:
 def members() -> ResponseReturnValue:
     return redirect(url_for(".index", next=request.path))
 
+@pages.get("/profile")
+def profile():
+    name = "headlines.html"
+    return render_template(name) if session else redirect(url_for(".index"))
+
+@pages.get("/invite")
+def invite():
+    return redirect("https://chat.test/")
+
+@pages.get("/chat")
+def chat():
+    return redirect(url_for(".invite"))
+
 @pages.get("/midway")
 def midway() -> Iterator[str]:
     yield "<!doctype html>"
@@ -253,6 +267,7 @@ def loop() -> ResponseReturnValue:
 """
 REPORTS = {
     "half": "has 2 of <h1>",
+    "profile": "has 2 of <h1>",
     "members": "asks to sign in",
     "loop": "redirects without end",
     "midway": "fails with 500: ValueError: midway",
@@ -270,10 +285,13 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
         links += link.replace("about", name) if name != "orphan" else ""
     app = site / "shop" / "app.py"
     app.write_text(app.read_text() + views + VIEWS)
-    for name in ("changing", "part"):
+    for name in ("changing", "part", "cart"):
         edit(app, f"def {name}(", f"@cache_publicly(seconds=60)\ndef {name}(")
     edit(app, '@pages.get("/guarded")', '@pages.route("/guarded", methods=["GET", "POST"])')
     edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
+    examples = site / "tests" / "pages" / "examples.py"
+    edit(examples, "COOKIES: set[str] = set()", 'COOKIES = {"cart"}')
+    edit(examples, "return {}", 'return {"user": 1}')
 
     with pytest.raises(AssertionError) as failure:
         run(f"{QUICK} tests/pages/test_pages.py", site)
@@ -282,6 +300,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     for name, report in reports.items():
         assert f"/{name} ({name}()" in str(failure.value)
         assert report in str(failure.value)
+    assert "/chat" not in str(failure.value)
     assert "E   " not in str(failure.value), "a fault is a traceback"
 
 
