@@ -13,7 +13,6 @@ from wsgiref.util import request_uri
 import click
 from flask import Flask, Request
 from werkzeug.exceptions import BadRequest
-from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream, get_host
@@ -30,6 +29,7 @@ SETTINGS = (
     ("MAX_FORM_MEMORY_SIZE", int | None, "a number of bytes"),
     ("SECRET_KEY", str | bytes | None, "text, not a number"),
 )
+ADDRESS = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
@@ -87,7 +87,6 @@ class Gate:
         if flask.request_class is Request:
             flask.request_class = LimitedRequest
         self.app = app
-        self.app_behind_proxy = ProxyFix(app, x_for=1, x_proto=0)
         self.headers = headers
         for name, kind, wanted in SETTINGS:
             if not isinstance(flask.config[name], kind):
@@ -104,20 +103,22 @@ class Gate:
         # Credentials are ASCII (RFC 9110, 11.4), and Werkzeug fails to parse any other.
         if not environ.get("HTTP_AUTHORIZATION", "").isascii():
             del environ["HTTP_AUTHORIZATION"]
-        app, proto, address = self.app, None, environ.get("REMOTE_ADDR", "")
+        proto, address = None, environ.get("REMOTE_ADDR", "")
         environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
         # A site's own ProxyFix around this one has replaced the address of the proxy.
         replaced = environ.get("werkzeug.proxy_fix.orig")
         if self.is_proxy(replaced["REMOTE_ADDR"] or "" if replaced else address):
-            if "HTTP_X_FORWARDED_FOR" in environ and not replaced:
-                app = self.app_behind_proxy
+            # The last is the proxy's; a client may send anything before it, such as a quote.
+            last = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+            if ADDRESS.fullmatch(last) and not replaced:
+                environ["REMOTE_ADDR"] = last
             proto = environ.get("HTTP_X_FORWARDED_PROTO")
             if proto == "https":
                 environ["wsgi.url_scheme"] = proto
         response = self.response(environ, proto)
         if response is None:
             try:
-                return app(environ, start_response)
+                return self.app(environ, start_response)
             except StopIteration:  # tells gunicorn that a WebSocket has ended
                 raise
             except Exception:  # after the error pages, such as in a teardown function

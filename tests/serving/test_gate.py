@@ -166,7 +166,7 @@ def test_a_trusted_proxy_is_believed_and_nobody_else(
         monkeypatch.setenv("FORWARDED_ALLOW_IPS", setting)
     client = serve(address)
     headers = {
-        "X-Forwarded-For": "192.0.2.66, 192.0.2.7",
+        "X-Forwarded-For": '", 192.0.2.66,192.0.2.7 ',
         "X-Forwarded-Proto": "https",
         "X-Forwarded-Host": "evil.test",
         "X-Forwarded-Prefix": "/evil",
