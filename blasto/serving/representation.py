@@ -99,19 +99,24 @@ def send_file(
 ) -> Iterable[bytes]:
     """Send a file as it is read, a range of it, or what the conditions of the request require."""
     fields = joined(headers)
-    names = ("HTTP_RANGE", "HTTP_IF_RANGE") if environ["REQUEST_METHOD"] == "GET" else ()
-    asked: dict[str, str] = {name: environ[name] for name in names if name in environ}
+    wanted = environ.get("HTTP_RANGE", "") if environ["REQUEST_METHOD"] == "GET" else ""
+    valid = {fields["etag"], fields.get("last-modified")}
+    if_range = environ.get("HTTP_IF_RANGE")
+    # The same date, or a strong ETag (13.1.5): Werkzeug would take more.
+    if if_range and (if_range not in valid or if_range.startswith("W/")):
+        wanted = ""
     # gunicorn's wrapper cannot seek, so Werkzeug's sends a range.
-    file = FileWrapper(body.filelike) if asked and hasattr(body, "filelike") else body
+    file = FileWrapper(body.filelike) if wanted and hasattr(body, "filelike") else body
     status = condition(environ, fields["etag"], fields.get("last-modified"))
     response = Response(file, status, headers, direct_passthrough=True)
     response.accept_ranges = "bytes"
     # If there are several ranges, a malformed one, or no length, the whole file is sent (14.2).
     is_known = status == OK and "content-length" in fields
-    if is_known and ONE_RANGE.fullmatch(asked.get("HTTP_RANGE", "")):
+    if is_known and ONE_RANGE.fullmatch(wanted):
         size = int(fields["content-length"])
         try:
-            response.make_conditional({"REQUEST_METHOD": "GET", **asked}, "bytes", size)
+            asked = {"REQUEST_METHOD": "GET", "HTTP_RANGE": wanted}
+            response.make_conditional(asked, "bytes", size)
         except RequestedRangeNotSatisfiable:
             response.status_code = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             response.headers["Content-Range"] = f"bytes */{size}"

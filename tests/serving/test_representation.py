@@ -252,10 +252,22 @@ def test_a_range_of_a_file_is_sent(
         assert response.headers["Accept-Ranges"] == "bytes"
         assert ("/200" in response.headers.get("Content-Range", "")) == (status in {206, 416})
         assert (response.headers["Cache-Control"] == "no-store") == (status == 416)
-        for validator, expected in ((etag, status), ('"x"', 200)):
+        for validator, expected in ((etag, status), ('"x"', 200), (f"W/{etag}", 200), (LATER, 200)):
             assert ask(client, url, Range=wanted, If_Range=validator).status_code == expected
         assert ask(client, url, Range=wanted, If_None_Match="*").status_code == 304
         assert client.head(url, headers={"Range": wanted}).status_code == 200  # as 14.2 says
+
+
+def test_a_weak_etag_of_a_file_does_for_no_condition_of_a_range() -> None:
+    def view() -> Response:
+        response = send_file(BytesIO(b"whole"), mimetype="image/png")
+        response.set_etag("own", weak=True)
+        return response
+
+    client = serve(cache_publicly(seconds=60)(view))
+
+    assert ask(client, "/", Range="bytes=0-1").data == b"wh"
+    assert ask(client, "/", Range="bytes=0-1", If_Range='W/"own"').data == b"whole"
 
 
 @pytest.mark.parametrize("said", ["public, max-age=60", "private"])
