@@ -78,9 +78,10 @@ secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
-# Of a URL in the log. A line of up to 4,096 bytes (PIPE_BUF) stays whole, whatever other processes
-# write, also if each of its characters is a quote.
-MAX_LOGGED = 1_800  # characters
+# Of a URL, or of one of gunicorn's warnings. A line of up to 4,096 bytes (PIPE_BUF) stays whole,
+# whatever other processes write, also if each of its characters is a quote.
+MAX_LOGGED = 1_700  # characters
+MAX_ID = 200  # characters of a request's ID
 LOG_ADDRESSES = os.environ.get("LOG_ADDRESSES", "0") != "0"
 
 
@@ -119,14 +120,13 @@ class LineLogger(Logger):
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log a warning, with a rejected client's address only if LOG_ADDRESSES is set."""
-        super().warning(
-            msg if LOG_ADDRESSES else re.sub(r" from ip=\S+:", ":", msg), *args, **kwargs
-        )
+        text = msg if LOG_ADDRESSES else re.sub(r" from ip=\S+:", ":", msg)
+        super().warning("%s", (text % args if args else text)[:MAX_LOGGED], **kwargs)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         request_id = environ.get("HTTP_X_REQUEST_ID")
         if "PATH_INFO" not in environ:  # gunicorn has rejected it: its headers are in `req` alone
-            request_id = dict(req.headers).get("X-REQUEST-ID")
+            request_id = id_of(req)
         address = f" address={environ.get('REMOTE_ADDR')}" if LOG_ADDRESSES else ""
         write(  # quote() is for values that a client can choose freely
             f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'][:MAX_LOGGED])}"
@@ -136,7 +136,20 @@ class LineLogger(Logger):
         )
 
 
+def id_of(req: Any) -> str:
+    """Return the ID of a request that may not have reached the site, which checks it."""
+    request_id: str = dict(req.headers).get("X-REQUEST-ID", "")
+    return request_id[:MAX_ID] if request_id.isascii() else ""
+
+
 logger_class = LineLogger
+OF_BODIES = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+PART = 65_536  # bytes of a body that is read at once
+
+
+def connection_of(req: Any) -> Any:
+    """Return the connection of a request, or None in HTTP/2, which shares one."""
+    return getattr(getattr(req, "unreader", None), "sock", None)
 
 
 def pre_request(_worker: Any, req: Any) -> None:
@@ -152,7 +165,6 @@ def pre_request(_worker: Any, req: Any) -> None:
 if worker_class == "gevent":
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
-    OF_BODIES = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 
     class Client(gevent.socket.socket):
         """A connection that limits the headers of a request, and sends a response in one piece."""
@@ -163,14 +175,18 @@ if worker_class == "gevent":
             # Two system calls fewer than gunicorn's way: 6 % of a page from the cache.
             head, self.head = self.head, b""
             is_head = data[:5] == b"HTTP/" and data[-4:] == b"\r\n\r\n"
-            if is_head and not head and b"\nContent-Length: " in data:
+            has_body = b"\nContent-Length: " in data and b"\nContent-Length: 0\r" not in data
+            if is_head and not head and has_body:
                 self.head = data
                 return
             if head and len(data) > MAX_HEADERS:  # not to be copied
                 super().sendall(head)
             else:
                 data = head + data
-            sent = super().send(data, flags)
+            try:
+                sent = self._sock.send(data, flags)
+            except BlockingIOError:  # its client does not read
+                sent = 0
             if sent < len(data):
                 with self.closable():
                     super().sendall(memoryview(data)[sent:], flags)
@@ -231,8 +247,13 @@ if worker_class == "gevent":
         handle, handle_error, notify = worker.handle, worker.handle_error, worker.notify
         idle: set[Any] = set()
 
+        def make_room() -> None:
+            for _ in range(len(clients) - int(worker.worker_connections * 0.9)):
+                close_oldest()
+
         def notify_each_second() -> None:
             notify()
+            make_room()  # a full worker takes no connection, at which it would
             # A worker that ends would wait for idle connections, and delay its successor; and
             # proxies would use them until it is killed.
             for client in [it for it, size in waiting.items() if not (size or worker.alive)]:
@@ -253,8 +274,7 @@ if worker_class == "gevent":
             is_ip = isinstance(address, tuple)
             address = (address[0].removeprefix("::ffff:"), *address[1:]) if is_ip else address
             clients.add(client)
-            if len(clients) > worker.worker_connections * 0.9:
-                close_oldest()
+            make_room()
             waiting[client] = 1
             try:
                 handle(listener, client, address)
@@ -264,10 +284,6 @@ if worker_class == "gevent":
 
         worker.handle, worker.handle_error = handle_client, handle_other_error
         worker.notify = notify_each_second
-
-    def connection_of(req: Any) -> Any:
-        """Return the connection of a request, or None in HTTP/2, which shares one."""
-        return getattr(getattr(req, "unreader", None), "sock", None)
 
     def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
         client = connection_of(req)
@@ -280,7 +296,7 @@ if worker_class == "gevent":
                 with suppress(Exception), gevent.Timeout(keepalive, exception=False):
                     if resp.should_close():
                         client.shutdown(socket.SHUT_WR)
-                    while req.body.read(MAX_HEADERS):
+                    while req.body.read(PART):
                         pass
             waiting[client] = 0
             if req.unreader.buf.tell():  # another request has come with it: others first
@@ -290,8 +306,33 @@ if worker_class == "gevent":
         """Log the request that has blocked the worker until its timeout."""
         req = getattr(gevent.getcurrent(), "request", None)
         if req:
-            request_id = dict(req.headers).get("X-REQUEST-ID", "-")
             write(
                 f'level=critical message="This request blocked its worker, which ends."'
-                f" method={req.method} path={quote(req.uri)} request_id={quote(request_id)}"
+                f" method={req.method} path={quote(req.uri[:MAX_LOGGED])}"
+                f" request_id={quote(id_of(req))}"
             )
+
+else:
+    from threading import Thread
+
+    from gunicorn import util
+    from gunicorn.workers.gthread import TConn
+
+    def close(conn: Any, graceful: bool = False) -> None:
+        """Close a connection; its client's end is waited for elsewhere, as this thread accepts."""
+        if graceful:  # for up to 2 s
+            Thread(target=util.close_graceful, args=(conn.sock,), daemon=True).start()
+        else:
+            util.close(conn.sock)
+
+    TConn.close = close
+
+    def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
+        """Read what a view has left of a body, which could take the response from the client."""
+        connection, end = connection_of(req), time.monotonic() + graceful_timeout
+        if connection and not environ.keys().isdisjoint(OF_BODIES):
+            connection.settimeout(2)
+            with suppress(Exception):
+                while time.monotonic() < end and req.body.read(PART):
+                    pass
+            connection.setblocking(True)

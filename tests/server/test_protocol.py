@@ -78,13 +78,13 @@ def test_bodies_of_every_kind_follow_each_other_on_one_connection(server: Server
     ids=["length", "chunked"],
 )
 def test_an_upload_that_no_view_reads_leaves_its_connection_to_the_next_request(
-    dyno: Server, framing: str, body: str
+    server: Server, framing: str, body: str
 ) -> None:
     upload = f"{GET.format('/upload').replace('GET', 'POST')}{framing}\r\n"
     close = "Connection: close\r\n\r\n"
 
     both, one, unfinished = (
-        re.findall(rb"HTTP/1.1 (\d+)", exchange(dyno, text))
+        re.findall(rb"HTTP/1.1 (\d+)", exchange(server, text))
         for text in (
             f"{upload}\r\n{body}{INDEX}{close}",
             f"{upload}{close}{body}",
@@ -175,10 +175,16 @@ def test_a_request_is_one_line_in_the_log_in_which_no_client_can_forge_a_field(
 
 
 def test_a_line_of_the_log_is_whole_whatever_others_write(server: Server) -> None:
+    rejected = f"Content-Length: x\r\nX-Request-ID: \xff{'a' * 8_000}"
+
     server.get("/long?" + '"' * 8_000, headers={"X-Request-ID": "a" * 200, **HTTPS})
+    exchange(server, f"GET / {'A' * 8_000}\r\n\r\n")
+    exchange(server, f"GET /rejected HTTP/1.1\r\nHost: a\r\n{rejected}\r\n\r\n")
 
     (fields,) = logged(server, "/long")
     assert fields["request_id"] == "a" * 200
+    assert logged(server, "/rejected")
+    until(lambda: "Invalid HTTP Version: 'AAA" in server.output, 5)
     assert max(map(len, server.lines)) < select.PIPE_BUF
 
 

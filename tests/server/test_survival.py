@@ -118,6 +118,16 @@ def test_with_threads_idle_clients_and_a_stream_leave_others_their_pages(threads
     assert "Using worker: gthread" in threads.output
 
 
+def test_with_threads_clients_that_do_not_close_leave_others_their_pages() -> None:
+    with procfile(app=SPECIMEN, WEB_CONCURRENCY="1", WEB_THREADS="2") as server:
+        unclosed = [server.connect(OPENINGS["unclosed"]) for _ in range(25)]
+        read_all(unclosed[0])
+
+        assert server.get().status == 200
+        for connection in unclosed:
+            connection.close()
+
+
 @pytest.mark.parametrize(
     ("opening", "count", "received"),
     [
@@ -145,11 +155,12 @@ def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     assert "Traceback" not in worker.output
 
 
-def test_an_operator_may_choose_how_many_connections_a_worker_has() -> None:
-    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--worker-connections 50"}
+@pytest.mark.parametrize("path", ["/", "/flood"])
+def test_an_operator_may_choose_how_many_connections_a_worker_has(path: str) -> None:
+    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--worker-connections 20"}
     with procfile(app=SPECIMEN, **env) as server, ExitStack() as stack:
-        for _ in range(60):
-            stack.enter_context(server.connect(OPENINGS["idle"]))
+        for _ in range(25):
+            stack.enter_context(server.connect(GET.format(path) + "\r\n"))
 
         assert server.get().status == 200
 

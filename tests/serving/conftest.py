@@ -68,6 +68,12 @@ def stream() -> Iterator[str]:
         time.sleep(0.2)
 
 
+def flood() -> Iterator[bytes]:
+    while True:  # faster than its client reads
+        yield bytes(500)
+        time.sleep(0)  # others next
+
+
 def make_app() -> Flask:
     """Return the application that tests of real servers run."""
     film = TemporaryFile()  # open as long as the application
@@ -75,6 +81,7 @@ def make_app() -> Flask:
     views: dict[str, View] = {
         "address": address,
         "fail": fail,
+        "flood": flood,
         "file": lambda: send_file(f"/dev/fd/{film.fileno()}", "video/mp4"),
         "large": lambda: bytes(50_000_000),
         "message": lambda: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
