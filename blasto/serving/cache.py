@@ -38,7 +38,8 @@ MAX_KEY = 2_000  # characters
 
 # A page may depend on these, besides its URL and the language.
 PERSONAL = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
-SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
+# In the environ: how many writes came before the request, and which URLs Flask has seen for it.
+SEEN = "serving.seen"
 
 
 def cache_publicly(seconds: int) -> Callable[[View], View]:
@@ -168,6 +169,7 @@ class Cache:
         self.app = app
         self.entries: OrderedDict[Key, Representation] = OrderedDict()  # oldest first
         self.bytes = 0
+        self.writes = 0
         self.lock = Lock()
 
         @flask.url_value_preprocessor
@@ -203,7 +205,7 @@ class Cache:
     ) -> Iterable[bytes]:
         """Send the response of the site, and store it if it is public."""
         sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
-        environ[SEEN] = []
+        environ[SEEN] = [self.writes]
         if "HTTP_IF_MATCH" in environ:  # a view has its own ETags, not those of their encodings
             environ["HTTP_IF_MATCH"] = environ["HTTP_IF_MATCH"].replace('-gzip"', '"')
         answer = call(self.app, environ)
@@ -236,9 +238,9 @@ class Cache:
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
         # Not if the site has encoded it for one client; and send_file() says `public` itself, while
-        # its view may depend on anything.
+        # its view may depend on anything. A page may be older than a write that came meanwhile.
         is_plain = "content-encoding" not in fields and (said.shared or not is_file)
-        if is_plain and is_for_all(entry, environ) and environ[SEEN] == [key[0]]:
+        if is_plain and is_for_all(entry, environ) and environ[SEEN] == [self.writes, key[0]]:
             self.store(key, entry)
         return entry.send(environ, start_response)
 
@@ -266,6 +268,7 @@ class Cache:
 
     def invalidate(self, environ: WSGIEnvironment, location: str) -> None:
         """Invalidate the URL that was written to, and the URL in the Location (4.4)."""
+        self.writes += 1
         paths = {
             f"{environ['SCRIPT_NAME']}{environ['PATH_INFO']}",
             unquote(urlsplit(location).path, "latin-1"),

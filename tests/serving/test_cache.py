@@ -310,6 +310,18 @@ def test_a_write_evicts_its_url_and_that_of_its_redirect(
     assert [is_stored(client, it, base_url=base) for it in urls] == [not evicts, not evicts, True]
 
 
+def test_a_page_that_a_write_has_overtaken_is_not_stored() -> None:
+    def view() -> Response:
+        if request.method == "GET":
+            client.post("/")
+        return says(PUBLIC)()
+
+    client = serve(view)
+    client.get("/")
+
+    assert not is_stored(client)
+
+
 def test_in_debug_mode_nothing_is_storable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASK_DEBUG", "1")
     client = serve()
