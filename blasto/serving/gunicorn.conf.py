@@ -29,6 +29,7 @@ if worker_class == "gevent":
 
     gevent.monkey.patch_all()
 
+import logging
 import resource
 import socket
 import sys
@@ -78,7 +79,7 @@ secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
-# Of a URL, or of one of gunicorn's warnings. A line of up to 4,096 bytes (PIPE_BUF) stays whole,
+# Of a URL, or of one of gunicorn's messages. A line of up to 4,096 bytes (PIPE_BUF) stays whole,
 # whatever other processes write, also if each of its characters is a quote.
 MAX_LOGGED = 1_700  # characters
 MAX_ID = 200  # characters of a request's ID
@@ -103,6 +104,17 @@ def write(line: str, failed: list[OSError] = []) -> None:  # noqa: B006  # once 
                 os.write(2, f"The log cannot be written: {error}\n".encode())
 
 
+class LineFormatter(logging.Formatter):
+    """Formats gunicorn's own events as a line of logfmt, any traceback indented below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message, *traceback = super().format(record).split("\n")
+        text = message.encode("ascii", "backslashreplace").decode()[:MAX_LOGGED]
+        now, level = stamp(int(record.created)), record.levelname.lower()
+        line = f"{now}level={level} message={quote(text)}"
+        return "\n    ".join([line, *(repr(it)[1:-1] for it in traceback)])
+
+
 class LineLogger(Logger):
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
@@ -112,6 +124,7 @@ class LineLogger(Logger):
         for handler in self.error_log.handlers:
             if getattr(handler, "stream", None) is sys.stderr:
                 handler.setStream(sys.stdout)
+                handler.setFormatter(LineFormatter())
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log an exception, except for an invalid setting: gunicorn prints that message."""
@@ -121,7 +134,7 @@ class LineLogger(Logger):
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log a warning, with a rejected client's address only if LOG_ADDRESSES is set."""
         text = msg if LOG_ADDRESSES else re.sub(r" from ip=\S+:", ":", msg)
-        super().warning("%s", (text % args if args else text)[:MAX_LOGGED], **kwargs)
+        super().warning(text, *args, **kwargs)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         request_id = environ.get("HTTP_X_REQUEST_ID")

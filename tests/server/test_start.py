@@ -73,4 +73,4 @@ def test_any_other_error_ends_the_start_and_is_logged() -> None:
     server = start(command)
 
     assert server.wait() != 0
-    assert "RuntimeError: Working outside of" in server.output
+    assert "\n    RuntimeError: Working outside of" in server.output
