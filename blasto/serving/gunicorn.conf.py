@@ -76,6 +76,9 @@ forwarder_headers = ""
 # Only the header that the README names: by default, a client's X-Forwarded-Ssl can contradict it.
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 
+# gunicorn would log 0 bytes of a file; and gevent has no sendfile(2).
+sendfile = False
+
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
@@ -201,12 +204,9 @@ if worker_class == "gevent":
             except BlockingIOError:  # its client does not read
                 sent = 0
             if sent < len(data):
-                with self.closable():
-                    super().sendall(memoryview(data)[sent:], flags)
+                super().sendall(memoryview(data)[sent:], flags)
 
         def send(self, data: Any, flags: int = 0) -> int:
-            if self.head:  # the body is a file
-                self.sendall(b"")
             with self.closable():
                 sent: int = super().send(data, flags)
             return sent

@@ -67,6 +67,8 @@ def test_bodies_of_every_kind_follow_each_other_on_one_connection(server: Server
                 body = response.read()
 
             assert {*lengths} == {len(body)}
+            line = f'path="{path}" status={response.status} bytes={len(body)} '
+            until(lambda: line in server.output, 5)  # noqa: B023  # called at once
 
 
 @pytest.mark.parametrize(
