@@ -23,7 +23,8 @@ ELEMENTS = """{% extends "base.html" %}{% set title = "Elements" %}{% block main
 <dl><dt>A term<dd>Its meaning</dl><hr><p role="alert">An alert<p role="status">A status
 <table><caption>Prices</caption><tr><th>Bread<th>Weight<th>Price<th>Per kilogram
 <tr><td>Sourdough with walnuts<td>1,000 g<td>6.50<td>6.50</table>
-<div class="cards"><p>One</p><p>Two</p></div>
+<div role="region" aria-label="A table" tabindex="0"><table>{{ ("<th>Word" * 20) | safe }}</table>
+</div><div class="cards"><p>One</p><p>Two</p></div>
 <label hidden>Hidden</label>
 <form><label for="on">On</label><input id="on" value="text" placeholder="A placeholder">
 <label for="off">Off</label><input id="off" value="text" disabled>
