@@ -208,16 +208,14 @@ if worker_class == "gevent":
 
         def send(self, data: Any, flags: int = 0) -> int:
             with self.closable():
-                sent: int = super().send(data, flags)
-            return sent
+                return super().send(data, flags)
 
         def recv(self, *arguments: Any) -> bytes:
             if self not in waiting:
                 gevent.sleep(0)  # a body may come in tiny pieces: others first
                 with self.closable():
-                    part: bytes = super().recv(*arguments)
-                return part
-            data: bytes = super().recv(*arguments)
+                    return super().recv(*arguments)
+            data = super().recv(*arguments)
             if self in waiting:  # close_oldest() has not closed it
                 waiting[self] += len(data)
                 if waiting[self] > MAX_HEADERS:
@@ -246,6 +244,7 @@ if worker_class == "gevent":
         if waiting:
             oldest = next(iter(waiting))
             del waiting[oldest]
+            clients.discard(oldest)  # or others would be closed until its greenlet has ended
             shut(oldest, socket.SHUT_RDWR)
 
     def shut(client: Any, how: int) -> None:

@@ -109,23 +109,13 @@ def test_a_hundred_clients_that_do_not_end_leave_others_their_pages(
         assert [dyno.get(headers=HTTPS).status for _ in range(20)] == [200] * 20
 
 
-def test_with_threads_idle_clients_and_a_stream_leave_others_their_pages(threads: Server) -> None:
+def test_with_threads_some_of_these_leave_others_their_pages(threads: Server) -> None:
     with ExitStack() as stack:
-        for kind in ("streaming", *["idle"] * 100):
+        for kind in ("streaming", *["idle", "unclosed"] * 100):
             stack.enter_context(threads.connect(OPENINGS[kind]))
 
         assert [threads.get(headers=HTTPS).status for _ in range(20)] == [200] * 20
     assert "Using worker: gthread" in threads.output
-
-
-def test_with_threads_clients_that_do_not_close_leave_others_their_pages() -> None:
-    with procfile(app=SPECIMEN, WEB_CONCURRENCY="1", WEB_THREADS="2") as server:
-        unclosed = [server.connect(OPENINGS["unclosed"]) for _ in range(25)]
-        read_all(unclosed[0])
-
-        assert server.get().status == 200
-        for connection in unclosed:
-            connection.close()
 
 
 @pytest.mark.parametrize(
@@ -163,6 +153,30 @@ def test_an_operator_may_choose_how_many_connections_a_worker_has(path: str) -> 
             stack.enter_context(server.connect(GET.format(path) + "\r\n"))
 
         assert server.get().status == 200
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        read_all(connection)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def test_a_crowd_that_comes_at_once_closes_no_more_connections_than_it_needs() -> None:
+    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--worker-connections 100"}
+    with procfile(app=SPECIMEN, **env) as server, ExitStack() as stack:
+        idle = [stack.enter_context(server.connect(f"{INDEX}\r\n")) for _ in range(85)]
+        until(lambda: server.output.count('path="/"') > 85, 10)  # and one of `with`
+        (worker,) = server.processes() - {server.popen.pid}
+        os.kill(worker, signal.SIGSTOP)
+        for _ in range(10):
+            stack.enter_context(server.connect())
+        os.kill(worker, signal.SIGCONT)
+
+        assert server.get().status == 200
+        assert sum(map(is_open, idle)) == 79  # a tenth of the room is kept free
 
 
 def test_a_client_that_sends_many_requests_at_once_lets_others_in(worker: Server) -> None:
