@@ -40,8 +40,7 @@ class Response(NamedTuple):
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+        return server.getsockname()[1]
 
 
 def read_all(connection: socket.socket) -> bytes:

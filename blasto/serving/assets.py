@@ -18,7 +18,6 @@ from .cache import ask_for_all
 
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
 BRIEF = "max-age=60, s-maxage=60"
-MAX_FILENAME = 1_000  # characters
 
 # Python reads the machine's list, which may be missing, or name these differently.
 for extension, media_type in {
@@ -99,15 +98,12 @@ def set_lifetime(current: str | None, response: Response) -> Response:
 
 def version(folder: str, filename: str) -> str | None:
     """Return a hash of a file's content, or None if the folder has no such regular file."""
-    path = path_of(folder, filename) if len(filename) <= MAX_FILENAME else None
+    path = safe_join(folder, filename)
     try:
         status = os.stat(path or "")  # a Path takes twice as long
         return digest(path, status.st_mtime_ns) if path and S_ISREG(status.st_mode) else None
     except (OSError, ValueError):  # ValueError: NUL, or a surrogate
         return None
-
-
-path_of = lru_cache(maxsize=1_000)(safe_join)
 
 
 @lru_cache(maxsize=10_000)

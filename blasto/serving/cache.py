@@ -6,7 +6,7 @@ from functools import lru_cache, wraps
 from itertools import chain
 from threading import Lock
 from time import monotonic
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -38,6 +38,11 @@ MAX_KEY = 2_000  # characters
 
 # A page may depend on these, besides its URL and the language.
 PERSONAL = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+URL = (
+    *("wsgi.url_scheme", "HTTP_HOST", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"),
+    *("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX", "HTTP_X_FORWARDED_PROTO"),
+    "HTTP_ORIGIN",  # Flask-CORS sends `Vary` only to origins that it allows
+)
 # In the environ: how many writes came before the request, and which URLs Flask has seen for it.
 SEEN = "serving.seen"
 
@@ -88,13 +93,6 @@ class Answer(NamedTuple):
     body: Iterable[bytes]
     is_file: bool  # as send_file() sends it
 
-    def stored_by(self, cache_control: str) -> Self:
-        """Return the response with another Cache-Control."""
-        if cache_control == self.fields.get("cache-control"):
-            return self
-        headers = replaced(self.headers, {"Cache-Control": cache_control})
-        return self._replace(headers=headers, fields=joined(headers))
-
 
 class Directives(NamedTuple):
     """The directives of a Cache-Control that decide who may store a response (5.2.2)."""
@@ -143,22 +141,8 @@ def is_for_all(entry: Representation, environ: WSGIEnvironment) -> bool:
 
 
 def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
-    """Return everything that URLs in a page can depend on, whatever middleware the site adds.
-
-    Also the origin: Flask-CORS sends `Vary` only to origins that it allows.
-    """
-    get = environ.get
-    return (
-        get("wsgi.url_scheme"),
-        get("HTTP_HOST"),
-        get("SCRIPT_NAME"),
-        get("PATH_INFO"),
-        get("QUERY_STRING"),
-        get("HTTP_X_FORWARDED_HOST"),
-        get("HTTP_X_FORWARDED_PREFIX"),
-        get("HTTP_X_FORWARDED_PROTO"),
-        get("HTTP_ORIGIN"),
-    )
+    """Return everything that URLs in a page can depend on, whatever middleware the site adds."""
+    return tuple(map(environ.get, URL))
 
 
 class Cache:
@@ -210,9 +194,10 @@ class Cache:
             environ["HTTP_IF_MATCH"] = environ["HTTP_IF_MATCH"].replace('-gzip"', '"')
         answer = call(self.app, environ)
         environ.update(sent)
-        answer = answer.stored_by(
-            "no-store" if self.flask.debug else who_may_store(answer, environ)
-        )
+        said = "no-store" if self.flask.debug else who_may_store(answer, environ)
+        if said != answer.fields.get("cache-control"):
+            headers = replaced(answer.headers, {"Cache-Control": said})
+            answer = answer._replace(headers=headers, fields=joined(headers))
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             if answer.status == OK:
                 return self.send(key, answer, environ, start_response)
@@ -236,7 +221,7 @@ class Cache:
             return body if whole is None else (whole,)
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
-        entry = Representation(headers, fields, whole, max_age, gzipped=key[1])
+        entry = Representation(headers, whole, max_age, gzipped=key[1])
         # Not if the site has encoded it for one client; and send_file() says `public` itself, while
         # its view may depend on anything. A page may be older than a write that came meanwhile.
         is_plain = "content-encoding" not in fields and (said.shared or not is_file)

@@ -14,8 +14,7 @@ MAX_ACCEPT = 500  # characters; a longer header is not parsed
 
 def init_app(app: Flask) -> None:
     """Register the error pages, unless the site handles all exceptions itself."""
-    handlers = app.error_handler_spec[None][None]
-    if Exception not in handlers:
+    if Exception not in app.error_handler_spec[None][None]:
         app.register_error_handler(Exception, error_response)
 
 

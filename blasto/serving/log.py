@@ -35,10 +35,9 @@ def init_app(app: Flask) -> None:
 def name_request(environ: WSGIEnvironment) -> str:
     """Return the X-Request-ID of a request; if it has no valid one, give it a new one."""
     sent: str = environ.get("HTTP_X_REQUEST_ID", "")
-    if sent and REQUEST_ID.fullmatch(sent):
-        return sent
-    environ["HTTP_X_REQUEST_ID"] = new = os.urandom(16).hex()
-    return new
+    if not REQUEST_ID.fullmatch(sent):
+        environ["HTTP_X_REQUEST_ID"] = sent = os.urandom(16).hex()
+    return sent
 
 
 def request_id() -> str:

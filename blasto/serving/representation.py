@@ -35,15 +35,8 @@ ONE_RANGE = re.compile(r"bytes=(\d{1,18}-\d{0,18}|-\d{1,18})", re.ASCII)
 class Representation:
     """A whole public body in one encoding, as the cache stores it."""
 
-    def __init__(
-        self,
-        headers: Headers,
-        fields: dict[str, str],
-        body: bytes,
-        max_age: int,
-        *,
-        gzipped: bool,
-    ) -> None:
+    def __init__(self, headers: Headers, body: bytes, max_age: int, *, gzipped: bool) -> None:
+        fields = joined(headers)
         self.etag = fields.get("etag") or f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         self.last_modified = fields.get("last-modified")
         self.max_age = max_age  # seconds
@@ -121,12 +114,10 @@ def send_file(
             response.status_code = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             response.headers["Content-Range"] = f"bytes */{size}"
     if response.status_code >= HTTPStatus.BAD_REQUEST:
-        response.set_data(b"")
+        response.response, response.content_length = (), 0
         response.headers["Cache-Control"] = "no-store"
     sent = response(environ, start_response)
-    return (
-        sent if response.status_code < HTTPStatus.MULTIPLE_CHOICES and sent != () else closed(body)
-    )
+    return sent if sent != () else closed(body)
 
 
 def closed(body: Iterable[bytes]) -> Iterable[bytes]:
@@ -158,7 +149,7 @@ def is_compressible(fields: dict[str, str]) -> bool:
     return bool(
         COMPRESSIBLE.match(fields.get("content-type", ""))
         and "content-encoding" not in fields
-        and "no-transform" not in fields.get("cache-control", "")
+        and "no-transform" not in fields["cache-control"].lower()
     )
 
 

@@ -21,8 +21,7 @@ SMUGGLED = GET.format("/smuggled") + "\r\n"
 @pytest.fixture(params=["dyno", "threads"])
 def server(request: pytest.FixtureRequest) -> Server:
     """The specimen application, with either kind of worker."""
-    server: Server = request.getfixturevalue(request.param)
-    return server
+    return request.getfixturevalue(request.param)
 
 
 def exchange(server: Server, text: str) -> bytes:

@@ -74,7 +74,7 @@ COMPRESSED = (
     *("application/ld+json", "application/manifest+json; charset=utf-8"),
 )
 OTHERS = ("image/png", "application/pdf", "application/zip", "font/woff2", "video/mp4", "a/text/")
-UNCHANGED = ("public, max-age=60, no-transform", "private, max-age=60", "max-age=60")
+UNCHANGED = ("public, max-age=60, No-Transform", "private, max-age=60", "max-age=60")
 
 
 @pytest.mark.parametrize(
