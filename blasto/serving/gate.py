@@ -131,7 +131,7 @@ class Gate:
 
     def response(self, environ: WSGIEnvironment, proto: str | None) -> WSGIApplication | None:
         """Return the response to a request that does not reach the site."""
-        if environ["PATH_INFO"] == "/up":
+        if environ["PATH_INFO"] == "/up" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return plain_text(HTTPStatus.OK, "up")
         host = environ.get("HTTP_HOST") or ""
         if not host and environ["SERVER_PROTOCOL"] != "HTTP/1.1":  # requires one (RFC 9112, 3.2)
@@ -139,7 +139,7 @@ class Gate:
         # A host has no case (RFC 3986, 3.2.2), but Flask compares it with TRUSTED_HOSTS as it is.
         environ["HTTP_HOST"] = host = host.lower()
         if len(host) > MAX_HOST or not self.is_served(host):
-            text = "This site has another host name. Check the address in your browser."
+            text = "No host name, or not that of this site. Check the address in your browser."
             return plain_text(HTTPStatus.BAD_REQUEST, text)
         if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
             # Byte for byte, if the server has it: PATH_INFO is decoded, and so %2F is a slash.

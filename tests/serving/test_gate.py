@@ -249,6 +249,7 @@ def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:
     assert status_of(client.get("/up", headers=headers)) == 200
     head = client.head("/up", headers=headers)
     assert (head.status_code, head.data) == (200, b"")
+    assert status_of(client.post("/up", headers=headers)) == 400
 
 
 def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(
