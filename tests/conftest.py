@@ -95,7 +95,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def pages() -> list[Page]:
-    return survey().pages
+    return [*survey().pages, *survey().others]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from inspect import unwrap
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urldefrag, urljoin, urlsplit
 
 import pytest
 from flask import Flask
@@ -54,7 +54,7 @@ HIDDEN = (
     "a handler of every URL of http://localhost hides the pages from the tests; switch it off by a"
     " setting of theirs, in tests/conftest.py"
 )
-NO_DOCUMENT = f"has no doctype: extend base.html, or if it is part of a page, {NO_PAGE}"
+NO_DOCUMENT = f"has no doctype: extend base.html; if it is part of a page, or no HTML, {NO_PAGE}"
 
 
 class Document:
@@ -122,19 +122,13 @@ class Page(NamedTuple):
         return bool(passwords) or "next" in self.response.request.args  # as Flask-Login has it
 
 
-def hold(
-    pages: Iterable[Page], check: Callable[[Page], Iterable[str]], *errors: type[Exception]
-) -> None:
+def hold(pages: Iterable[Page], check: Callable[[Page], Iterable[str]]) -> None:
     """Check each page; fail with each fault once, behind the pages that have it."""
-    found: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for page in pages:
-        try:
-            faults = dict.fromkeys(check(page))
-        except errors as error:
-            faults = {str(error).partition("\n")[0]: None}
-        for fault in faults:
-            found[fault].append(str(page))
-    report(found)
+        for fault in check(page):
+            found[fault].setdefault(page.url.partition("?")[0], str(page))
+    report({fault: [*places.values()] for fault, places in found.items()})
 
 
 def report(faults: dict[str, list[str]]) -> None:
@@ -217,6 +211,7 @@ class Survey(logging.Handler):
         for page in found:
             if page not in self.pages and (page.url in links or page.endpoint in EXAMPLES):
                 self.problems[NO_DOCUMENT].append(str(page))
+        self.others = [other for it in self.others_of(self.pages) if (other := self.visit(*it))]
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1]:
@@ -252,7 +247,7 @@ class Survey(logging.Handler):
             is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES
             if not (is_local and is_page and (is_own(view) or rule.endpoint in EXAMPLES)):
                 continue
-            if url := build(rule):
+            if url := build(rule, EXAMPLES.get(rule.endpoint, {})):
                 found.setdefault(url, rule.endpoint)
             else:
                 values = ", ".join(f'"{name}": …' for name in sorted(rule.arguments))
@@ -260,10 +255,23 @@ class Survey(logging.Handler):
                 self.problems[needs].append(rule.rule)
         return found
 
-    def visit(self, url: str, endpoint: str) -> Page | None:
+    def others_of(self, pages: list[Page]) -> Iterator[tuple[str, ...]]:
+        """Yield what else views show: to who has signed in, and at a link with each query."""
+        endpoints = {page.url: page.endpoint for page in pages}
+        cookie = self.new_cookie()
+        yield from ((it.url, it.endpoint, cookie) for it in pages if cookie and not it.cookie)
+        found = {}
+        for link in (urldefrag(it).url for page in pages for it in page.document.links(page.url)):
+            path, _, query = link.partition("?")
+            if query and path in endpoints:
+                found[path, *sorted(parse_qs(query))] = link, endpoints[path]
+        yield from found.values()
+
+    def visit(self, url: str, endpoint: str, *cookies: str) -> Page | None:
         """Return the page at a URL if it is one; note what is wrong."""
         view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
-        for cookie in dict.fromkeys(("", self.new_cookie())):
+        view += ", signed in" if any(cookies) else ""
+        for cookie in dict.fromkeys(cookies or ("", self.new_cookie())):
             self.errors.clear()
             response = get(self.app, url, cookie)
             page = Page(url, endpoint, view, cookie, response, Document(response.text))
@@ -289,9 +297,9 @@ class Survey(logging.Handler):
         return None
 
 
-def build(rule: Rule) -> str | None:
+def build(rule: Rule, examples: dict[str, Any]) -> str | None:
     """Return a URL of a rule, unless it has arguments without an example."""
-    values = {**EXAMPLES.get(rule.endpoint, {}), **(rule.defaults or {})}
+    values = {**examples, **(rule.defaults or {})}
     if not rule.arguments <= values.keys():
         return None
     arguments = {name: values[name] for name in rule.arguments}

@@ -144,12 +144,16 @@ def hold_in_tabs(browser: Browser, site: Server, loaded: list[Page]) -> Hold:
 
     def hold_in_tabs(check: Callable[[Tab], Iterable[str]]) -> None:
         def visit(page: Page) -> Iterator[str]:
-            with new_tab(browser, site, page, reduced_motion="reduce") as tab:
-                tab.goto(page.url)
-                for fault in check(tab):
-                    FOUND.append(fault)
-                    yield fault
+            try:
+                with new_tab(browser, site, page, reduced_motion="reduce") as tab:
+                    tab.goto(page.url)
+                    for fault in check(tab):
+                        FOUND.append(fault)
+                        yield fault
+            except Error as error:
+                slow = "takes more than a minute to test: is it too large?"
+                yield slow if "crashed" in error.message else error.message.splitlines()[0]
 
-        hold(loaded, visit, Error)
+        hold(loaded, visit)
 
     return hold_in_tabs

@@ -1,10 +1,12 @@
 """Every page of the site and every error page, in process."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import product
 from string import ascii_lowercase
-from urllib.parse import quote, unquote, urldefrag, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urldefrag, urljoin, urlsplit
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -16,8 +18,8 @@ from werkzeug.routing import RequestRedirect
 from blasto import serving
 from blasto.app import create_app
 
-from tests.pages.examples import COOKIES, UNLINKED
-from tests.sitemap import ORIGIN, Document, Page, get, hold, on_site, report, survey
+from tests.pages.examples import COOKIES, EXAMPLES, UNLINKED
+from tests.sitemap import ORIGIN, Document, Page, build, get, hold, on_site, report, survey
 
 HEADERS = (
     *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"),
@@ -30,9 +32,18 @@ ACCEPT_LANGUAGE = [
     for languages in (LANGUAGES, LANGUAGES[::-1])
 ]
 RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
-OTHER = {"DNT": "1", "HX-Request": "true", "Referer": f"{ORIGIN}/?", "X-Requested-With": "XHR"}
+OTHER = {
+    **{"DNT": "1", "HX-Request": "true", "Referer": f"{ORIGIN}/?", "X-Requested-With": "XHR"},
+    "User-Agent": "iPhone Android Mobile",
+}
 # Attributes that name other elements.
-NAMING = ("for", "aria-labelledby", "aria-describedby", "commandfor", "list", "popovertarget")
+NAMING = (
+    *("for", "form", "aria-labelledby", "aria-describedby", "commandfor", "list"),
+    "popovertarget",
+)
+# Elements of a form, and their types if they have none.
+TYPES = {"button": "submit", "input": "text", "select": "", "textarea": ""}
+BUTTONS = {"submit", "image", "button", "reset"}
 WRITTEN = (400, 404, 405, 413, 500)  # errors that error.html explains in words of its own
 
 
@@ -116,12 +127,18 @@ def test_its_links_are_not_broken(pages: list[Page], app: Flask) -> None:
             response = page.response if url == page.url else get(app, url, page.cookie)
             if response.history:
                 response = get(app, url, survey().new_cookie())
-            ids = Document(response.text).attributes("*", "id") if fragment else []
+            target = Document(response.text if fragment else "")
+            ids = target.attributes("*", "id") + target.attributes("a", "name")
             broken = response.status_code >= 400 and response.status_code not in {401, 403}
             if broken and url not in {page.url, *survey().failing}:
                 yield f"links to {link}, which is {response.status}: mend it there or in base.html"
             elif fragment and response.mimetype == "text/html" and unquote(fragment) not in ids:
                 yield f"links to {link}, but {url} has no such id"
+        for link in page.document.attributes("a", "href"):
+            if link.strip().lower().startswith("javascript:"):
+                yield f"links to {link}, which browsers block: use a <button>"
+            elif re.match(r"https?://(localhost|127\.0\.0\.1):", link):
+                yield f"links to {link}, which is on your machine: use url_for()"
 
     error_page = survey().error_page
     hold([*pages, error_page] if error_page else pages, check)
@@ -135,6 +152,7 @@ def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
             is_whole = form.get("enctype") == "multipart/form-data" or method == "GET"
             if form.findall(".//input[@type='file']") and not is_whole:
                 yield 'sends no file: its form needs enctype="multipart/form-data"'
+            yield from losses(page, form)
             buttons = form.findall(".//*[@formaction]")
             others = [it.get("formaction", "") for it in buttons if "formmethod" not in it.attrib]
             for url in on_site(page.url, form.get("action") or page.url, *others):
@@ -149,6 +167,36 @@ def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
     hold(pages, check)
 
 
+def losses(page: Page, form: Element) -> Iterator[str]:
+    """Yield why what a visitor types is lost, or seen by others."""
+    method, action = form.get("method", "get").lower(), form.get("action") or page.url
+    name = f"has a form for {action}"
+    if method not in {"get", "post", "dialog"}:
+        yield f'{name} with method="{method}", for which browsers use GET'
+    if method != "post" and form.findall(".//input[@type='password']"):
+        yield f'{name} that shows a password in its URL: it needs method="post"'
+    scheme, host, *_ = urlsplit(urljoin(ORIGIN + page.url, action))
+    origin = f"{scheme}://{host}"
+    policy = page.response.headers.get("Content-Security-Policy", "")
+    allowed = policy.partition("form-action ")[2].partition(";")[0].split()
+    sources = {"*", f"{scheme}:", host, origin, f"{scheme}://*.{host.partition('.')[2]}"}
+    if allowed and origin != ORIGIN and sources.isdisjoint(allowed):
+        advice = f'add {{"form-action": ["{origin}"]}} to CONTENT_SECURITY_POLICY in app.py'
+        yield f"{name}, which browsers block: {advice}"
+    if method == "dialog" or page.document.root.find(".//script") is not None:
+        return  # a script may do the rest
+    others = page.document.root.findall(f".//*[@form='{form.get('id', '')}']")
+    parts = [
+        it for it in [*form.iter(), *others] if it.tag in TYPES and "disabled" not in it.attrib
+    ]
+    kinds = [it.get("type") or TYPES[it.tag] for it in parts]
+    typed = [it for it, kind in zip(parts, kinds, strict=True) if kind not in {*BUTTONS, "hidden"}]
+    if len(typed) > 1 and {"submit", "image"}.isdisjoint(kinds):
+        yield f"{name} without a <button> in it that sends it"
+    if any(not it.get("name") for it in typed):
+        yield f"{name} with a field that is not sent: it has no name"
+
+
 def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
     """Yield why no view would see a form, such as for want of a token; none is called."""
     fields = {it.get("name"): it.get("value", "") for it in form.findall(".//input[@name]")}
@@ -160,6 +208,27 @@ def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
         except BadRequest as error:
             advice = "see “A form by POST” in README.md"
             yield f"has a form for {url}, which is refused: {error.description} {advice}"
+
+
+def test_requests_of_monitors_and_crawlers_do_not_fail(pages: list[Page], app: Flask) -> None:
+    def check(page: Page) -> Iterator[str]:
+        headers = {"Cookie": page.cookie} if page.cookie else {}
+        status = app.test_client(use_cookies=False).head(page.url, headers=headers).status_code
+        if status >= 400:
+            yield f'is {status} for HEAD: ask for request.method == "POST", not == "GET"'
+        paths = [urldefrag(link).url.partition("?") for link in page.document.links(page.url)]
+        odd = [f"{path}?{'=x&'.join(parse_qs(query))}=x" for path, _, query in paths if query]
+        values = EXAMPLES.get(page.endpoint, {})
+        unknown = {name: 10**9 if isinstance(it, int) else "no-such" for name, it in values.items()}
+        with suppress(ValueError):  # of a converter with a list of values
+            odd += filter(
+                None, (build(it, unknown) for it in app.url_map.iter_rules(page.endpoint))
+            )
+        for url in odd:
+            if get(app, url, page.cookie).status_code >= 500:
+                yield f"leads to {url}, which fails with 500: answer 400 or 404"
+
+    hold(pages, check)
 
 
 def test_the_index_page_leads_to_it(pages: list[Page], app: Flask) -> None:
@@ -215,7 +284,7 @@ def test_what_any_cache_may_store_is_the_same_for_everyone_compressed_and_revali
         if headers.get("Vary", "Accept-Encoding") != "Accept-Encoding":
             yield f"varies by {headers['Vary']}: {remedy}"
         for languages in ACCEPT_LANGUAGE:
-            visit = {"User-Agent": "other", "Accept-Language": languages, **OTHER}
+            visit = {"Accept-Language": languages, **OTHER}
             if get(create_app(), page.url, cookies, **visit).text != page.response.text:
                 yield f"differs by visitor, by language or from one time to the next: {remedy}"
                 return

@@ -52,7 +52,7 @@ login_manager.user_loader(lambda user_id: db.session.get(User, int(user_id)))
 
 @pages.route("/join", methods=["GET", "POST"])
 def join():
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("join.html")
     user = User(name=request.form["name"])
     db.session.add(user)
@@ -62,7 +62,7 @@ def join():
     return redirect(url_for(".index"))
 
 
-@pages.get("/days/<int:day>")
+@pages.get("/days/<int(max=31):day>")
 @cache_publicly(seconds=60)
 def day(day):
     return render_template("day.html", day=date(2026, 1, day))

@@ -215,6 +215,13 @@ FAULTS = {
     "form": ("<p>", "<form method=post></form><p>", "/form, which no view takes by POST"),
     "guarded": ("<p>", "<form method=post></form><p>", "which is refused: No token"),
     "upload": ("<p>", "<form method=post><input type=file></form><p>", "sends no file"),
+    "lost": ("<p>", "<form><input></form><p>", "it has no name"),
+    "unsent": ("<p>", "<form><input name=a><input name=b></form><p>", "without a <button>"),
+    "elsewhere": ("<p>", "<form action='https://pay.test'></form><p>", "which browsers block"),
+    "scripted": ("<p>", "<p><a href='javascript:history.back()'>Back</a>", "use a <button>"),
+    "signed": ("<p>", "<p>{{ 1 / 0 if session.user }}", "(signed(), signed in) fails"),
+    "asked": ("<p>", "<a href=?q=1>1</a>{{ 1 / (request.args.q or 1) | int }}", "?q=x, which"),
+    "found": ("<p>", "<a href=?q=1>1</a>{% if request.args %}<p><div>{% endif %}<p>", "?q=1 (f"),
     "ending": ("<p>", "<form><button formaction=/no>No</button></form><p>", "form for /no, which"),
     "srcset": ("<p>", '<img alt="" srcset="/icon.svg, /no/large.png 2x"><p>', "/no/large.png"),
     "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
@@ -248,6 +255,14 @@ def profile():
     name = "headlines.html"
     return render_template(name) if session else redirect(url_for(".index"))
 
+@pages.get("/item/<int:number>")
+def item(number):
+    return render_template({1: "headlines.html"}[number])
+
+@pages.get("/monitored")
+def monitored():
+    return render_template("headlines.html") if request.method == "GET" else abort(400)
+
 @pages.get("/invite")
 def invite():
     return redirect("https://chat.test/")
@@ -269,6 +284,8 @@ REPORTS = {
     "half": "has 2 of <h1>",
     "profile": "has 2 of <h1>",
     "members": "asks to sign in",
+    "item": "leads to /item/1000000000, which fails",
+    "monitored": "is 400 for HEAD",
     "loop": "redirects without end",
     "midway": "fails with 500: ValueError: midway",
 }
@@ -291,6 +308,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
     examples = site / "tests" / "pages" / "examples.py"
     edit(examples, "COOKIES: set[str] = set()", 'COOKIES = {"cart"}')
+    edit(examples, "Any]] = {", 'Any]] = {"pages.item": {"number": 1}, ')
     edit(examples, "return {}", 'return {"user": 1}')
 
     with pytest.raises(AssertionError) as failure:
@@ -298,7 +316,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
 
     reports = {name: report for name, (*_, report) in FAULTS.items()} | REPORTS
     for name, report in reports.items():
-        assert f"/{name} ({name}()" in str(failure.value)
+        assert re.search(rf"/{name}\S* \({name}\(", str(failure.value))
         assert report in str(failure.value)
     assert "/chat" not in str(failure.value)
     assert "E   " not in str(failure.value), "a fault is a traceback"
