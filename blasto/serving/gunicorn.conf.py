@@ -190,9 +190,8 @@ if worker_class == "gevent":
         def sendall(self, data: Any, flags: int = 0) -> None:
             # Two system calls fewer than gunicorn's way: 6 % of a page from the cache.
             head, self.head = self.head, b""
-            is_head = data[:5] == b"HTTP/" and data[-4:] == b"\r\n\r\n"
-            has_body = b"\nContent-Length: " in data and b"\nContent-Length: 0\r" not in data
-            if is_head and not head and has_body:
+            is_head = not head and data[:5] == b"HTTP/" and data[-4:] == b"\r\n\r\n"
+            if is_head and re.search(rb"\nContent-Length: [1-9]", data):
                 self.head = data
                 return
             if head and len(data) > MAX_HEADERS:  # not to be copied
