@@ -30,7 +30,8 @@ def _state_of_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DYNO", "web.1")  # no time
     yield
     logging.root.setLevel(logging.WARNING)
-    logging.getLogger("specimen").setLevel(logging.NOTSET)
+    for name in ("specimen", "specimen.app"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     logging.getLogger("specimen.app").handlers.clear()
 
 
@@ -101,14 +102,14 @@ def test_debug_messages_of_the_site_are_shown_with_debug(
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_sites_own_configuration_wins(capsys: Capture, *, before: bool) -> None:
-    own: dict[str, Any] = {"format": "own %(message)s", "stream": sys.stdout, "level": "INFO"}
+    own: dict[str, Any] = {"format": "own %(message)s", "stream": sys.stdout, "level": "WARNING"}
     app = start(**own if before else {}).application
+    app.logger.info("quiet")
     if not before:
-        app.logger.info("early")
         logging.basicConfig(**own)
         capsys.readouterr()
 
-    app.logger.info("once")
+    app.logger.warning("once")
     warn()
 
     assert re.fullmatch(r"own once\nown .*: old\n.*\n+", capsys.readouterr().out)
