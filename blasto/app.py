@@ -23,7 +23,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(
         CONTENT_SECURITY_POLICY={},  # added sources, such as {"img-src": ["https://img.test"]}
         HTTPS_ONLY="DYNO" in os.environ,  # Heroku's router leaves the redirect to the site
-        MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # bytes of a request
+        MAX_CONTENT_LENGTH=16 * 1024 * 1024,  # bytes of a body
         SESSION_COOKIE_SAMESITE="Lax",
     )
     app.config.from_prefixed_env()

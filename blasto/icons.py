@@ -69,7 +69,7 @@ def png(name: str) -> bytes:
 
 
 def ico(image: bytes, depth: int) -> bytes:
-    """Return a square PNG of so many bits a pixel as an .ico: ICONDIR, ICONDIRENTRY and the PNG."""
+    """Return a square PNG of `depth` bits a pixel as an .ico: ICONDIR, ICONDIRENTRY and the PNG."""
     side = image[19]  # the last byte of its width in the PNG: 0 is 256 in an .ico, too
     return struct.pack("<3H4B2H2I", 0, 1, 1, side, side, 0, 0, 1, depth, len(image), 22) + image
 

@@ -1,4 +1,4 @@
-"""The picture of a name: three stars over each other, drawn from a hash of the name."""
+"""The picture of a name: three stacked stars, drawn from a hash of the name."""
 
 from hashlib import blake2b
 from math import cos, pi, sin
@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 RAYS = 12
 LENGTHS = 16
-# Radius, and lightness and chroma of each star: by lightness, they can be told apart in grey too.
+# Radius, lightness and chroma of each star; lightness tells them apart in grey too.
 STARS = ((92, "0.72 0.17"), (64, "0.58 0.2"), (36, "0.86 0.14"))
 
 
@@ -23,8 +23,7 @@ def ray(number: int, radius: int, length: int) -> tuple[int, int, str]:
     return x, y, f"{x},{y} {valley_x},{valley_y}"
 
 
-# The rays of all stars in each length. Computed once, because that takes a tenth of the time of a
-# page.
+# Every ray in each length, computed once: those of one picture take a tenth of a page's time.
 TABLE = [
     [ray(number, radius, length) for length in range(LENGTHS)]
     for radius, _ in STARS

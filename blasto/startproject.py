@@ -124,7 +124,7 @@ def bring(site: Path) -> None:
         changes = git(*LIST, "--format=    %s", since, "--", *places)
         click.echo(f"\nChanges in serving/ and tests/:\n\n{changes or '    none'}".rstrip())
     if kept:
-        click.echo(f"\nBoth changed the same lines, and yours stay, in: {', '.join(kept)}")
+        click.echo(f"\nYours stay where both changed a line, in: {', '.join(kept)}")
     click.echo(f"\nTo take it over:\n\n    cd {shlex.quote(str(site))} && git merge starter")
 
 

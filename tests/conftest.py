@@ -22,7 +22,7 @@ FOLDER = TemporaryDirectory(prefix="tests-")  # each run has a database of its o
 atexit.register(FOLDER.cleanup)
 
 # The site's settings in every test: in process, in the servers, and so in the browser. They are
-# put into the environment, from which nothing else of what follows gets in.
+# set in the environment, and the variables below are removed from it.
 SETTINGS: dict[str, Any] = {
     "SECRET_KEY": "only for tests",
     "SQLALCHEMY_DATABASE_URI": f"sqlite:///{FOLDER.name}/tests.db",
@@ -72,7 +72,7 @@ def skip_or_fail(advice: str) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def _site_stands(request: pytest.FixtureRequest) -> None:
-    """Skip what needs the index and the error page if these fail: one test says why."""
+    """Skip tests that need the index and the error page if these fail; one says why."""
     is_other = request.function.__name__ != "test_every_route_can_be_tested"
     if is_other and request.path.parent.name in {"pages", "server"}:
         require_pages()
@@ -80,7 +80,7 @@ def _site_stands(request: pytest.FixtureRequest) -> None:
 
 def require_pages() -> None:
     if survey().is_blocked:
-        pytest.skip("no page can be made: see test_every_route_can_be_tested")
+        pytest.skip("no page renders: see test_every_route_can_be_tested")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Finds the pages of the site in its URL map, so that each is held to every promise."""
+"""Finds the pages of the site in its URL map, so that each is tested for every promise."""
 
 import logging
 import re
@@ -48,7 +48,7 @@ SIGN_IN = (
     f" may see it, or {NO_PAGE}"
 )
 NO_EXAMPLE = (
-    f"such as its URL may have, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
+    f"as its URL may have them, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
 )
 HIDDEN = (
     "a handler of every URL of http://localhost hides the pages from the tests; switch it off by a"
@@ -103,7 +103,7 @@ def on_site(url: str, *links: str) -> list[str]:
 
 
 class Page(NamedTuple):
-    """A page, as a visitor gets it who sends its cookie."""
+    """A page, as sent to a visitor with its cookie."""
 
     url: str
     endpoint: str
@@ -166,7 +166,7 @@ def read(response: TestResponse) -> bytes:
 def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
     """Follow redirects on the site; read only HTML, because a stream may have no end.
 
-    What fails midway is logged, and a response with 500, as what fails before.
+    A failure midway is logged and becomes a 500, as one before it does.
     """
     headers |= {"Cookie": cookie} if cookie else {}
     history: list[TestResponse] = []
@@ -218,7 +218,7 @@ class Survey(logging.Handler):
             self.errors.append(record.exc_info[1])
 
     def new_cookie(self) -> str:
-        """Return that of a new session of the visitor whom prepare() signs in."""
+        """Return the cookie of a new session, which prepare() signs in."""
         if not self.session:
             return ""
         client = self.app.test_client()
@@ -256,7 +256,7 @@ class Survey(logging.Handler):
         return found
 
     def others_of(self, pages: list[Page]) -> Iterator[tuple[str, ...]]:
-        """Yield what else views show: to who has signed in, and at a link with each query."""
+        """Yield the views' other pages: signed in, and at a link with each query."""
         endpoints = {page.url: page.endpoint for page in pages}
         cookie = self.new_cookie()
         yield from ((it.url, it.endpoint, cookie) for it in pages if cookie and not it.cookie)
@@ -279,7 +279,7 @@ class Survey(logging.Handler):
             if status == (200 if endpoint else 404) and not response.history:
                 break  # otherwise, it may be for those who have signed in
         if status >= 500 or (self.errors and not endpoint):
-            reason = cause(self.errors[0]) if self.errors else "no exception, but its response"
+            reason = cause(self.errors[0]) if self.errors else "its view returned it"
             advice = f"; if it is no page, {NO_PAGE}" if endpoint else ""
             self.problems[f"fails with {max(status, 500)}: {reason}{advice}"].append(str(page))
         elif page.asks_to_sign_in():

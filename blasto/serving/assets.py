@@ -57,7 +57,7 @@ def init_app(app: Flask) -> None:
             ask_for_all()
             after_this_request(partial(set_lifetime, version(folder, values["filename"])))
 
-    if app.jinja_env.globals["url_for"] == MethodType(Flask.url_for, app):  # not another's
+    if app.jinja_env.globals["url_for"] == MethodType(Flask.url_for, app):  # unless replaced
         app.add_template_global(remembering(app, {None: [add_version]}), "url_for")
 
 

@@ -222,8 +222,8 @@ class Cache:
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, whole, max_age, gzipped=key[1])
-        # Not if the site has encoded it for one client; and send_file() says `public` itself, while
-        # its view may depend on anything. A page may be older than a write that came meanwhile.
+        # Not if the site has encoded it for one client. send_file() sets `public` itself, but its
+        # view may depend on anything. A write may have outdated the page meanwhile.
         is_plain = "content-encoding" not in fields and (said.shared or not is_file)
         if is_plain and is_for_all(entry, environ) and environ[SEEN] == [self.writes, key[0]]:
             self.store(key, entry)

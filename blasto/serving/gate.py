@@ -136,7 +136,7 @@ class Gate:
         host = environ.get("HTTP_HOST") or ""
         if not host and environ["SERVER_PROTOCOL"] != "HTTP/1.1":  # requires one (RFC 9112, 3.2)
             host = get_host(environ)
-        # A host has no case (RFC 3986, 3.2.2), but Flask compares it with TRUSTED_HOSTS as it is.
+        # Hosts are case-insensitive (RFC 3986, 3.2.2), but not in Flask's TRUSTED_HOSTS.
         environ["HTTP_HOST"] = host = host.lower()
         if len(host) > MAX_HOST or not self.is_served(host):
             text = "No host name, or not that of this site. Check the address in your browser."

@@ -56,7 +56,7 @@ workers = number("WEB_CONCURRENCY", 1, 1_000, default=1)
 # Per worker. Each connection takes 13 kB of memory, a file descriptor (a shell allows 1,024 by
 # default), and another while it is sent a file.
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-# macOS says that there is no limit, and refuses that: its OPEN_MAX is for setrlimit(2).
+# macOS reports no limit, but setrlimit(2) accepts no more than its OPEN_MAX.
 descriptors = 10_240 if hard_limit == resource.RLIM_INFINITY else hard_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, hard_limit))
 worker_connections = min(2500, (descriptors - 64) // 2)
@@ -141,7 +141,7 @@ class LineLogger(Logger):
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         request_id = environ.get("HTTP_X_REQUEST_ID")
-        if "PATH_INFO" not in environ:  # gunicorn has rejected it: its headers are in `req` alone
+        if "PATH_INFO" not in environ:  # rejected by gunicorn: only `req` has its headers
             request_id = id_of(req)
         address = f" address={environ.get('REMOTE_ADDR')}" if LOG_ADDRESSES else ""
         write(  # quote() is for values that a client can choose freely
@@ -170,7 +170,7 @@ def connection_of(req: Any) -> Any:
 
 def pre_request(_worker: Any, req: Any) -> None:
     """Prepare a request whose headers have come."""
-    # The trailers of a body: by default 800 kB, whose lines gunicorn counts again at each packet.
+    # By default, trailers may have 800 kB, whose lines gunicorn counts anew at each packet.
     if hasattr(getattr(req, "body", None), "reader"):
         req.body.reader.limit_trailer_section = limit_request_line
     if worker_class == "gevent":
@@ -211,7 +211,7 @@ if worker_class == "gevent":
 
         def recv(self, *arguments: Any) -> bytes:
             if self not in waiting:
-                gevent.sleep(0)  # a body may come in tiny pieces: others first
+                gevent.sleep(0)  # let others in between the pieces of a body
                 with self.closable():
                     return super().recv(*arguments)
             data = super().recv(*arguments)
@@ -219,7 +219,7 @@ if worker_class == "gevent":
                 waiting[self] += len(data)
                 if waiting[self] > MAX_HEADERS:
                     raise LimitRequestHeaders("all together")
-                # Hardly any request takes the time of the sum.
+                # Few requests need the sum, which takes time.
                 if waiting[self] > limit_request_line and sum(waiting.values()) > MAX_WAITING:
                     close_oldest()
             return data
@@ -243,7 +243,7 @@ if worker_class == "gevent":
         if waiting:
             oldest = next(iter(waiting))
             del waiting[oldest]
-            clients.discard(oldest)  # or others would be closed until its greenlet has ended
+            clients.discard(oldest)  # or it would still count, and others be closed
             shut(oldest, socket.SHUT_RDWR)
 
     def shut(client: Any, how: int) -> None:
@@ -252,7 +252,7 @@ if worker_class == "gevent":
             client._sock.shutdown(how)
 
     def post_worker_init(worker: Any) -> None:
-        """Close connections that wait, if there is hardly room for another or the worker ends."""
+        """Close waiting connections if the worker ends or has hardly room for another."""
         if worker.cfg.worker_class_str != "gevent":  # by GUNICORN_CMD_ARGS
             return
         handle, handle_error, notify = worker.handle, worker.handle_error, worker.notify
@@ -264,7 +264,7 @@ if worker_class == "gevent":
 
         def notify_each_second() -> None:
             notify()
-            make_room()  # a full worker takes no connection, at which it would
+            make_room()  # a full worker accepts none, which would call it
             # A worker that ends would wait for idle connections, and delay its successor; and
             # proxies would use them until it is killed.
             for client in [it for it, size in waiting.items() if not (size or worker.alive)]:
@@ -273,7 +273,7 @@ if worker_class == "gevent":
                 idle.add(client)
 
         def handle_other_error(*arguments: Any) -> None:
-            # In the end, connections without a request are closed; gunicorn would send them a 500.
+            # At exit, gunicorn would send a 500 on connections without a request.
             if not isinstance(arguments[-1], gevent.GreenletExit):
                 handle_error(*arguments)
 
@@ -281,7 +281,7 @@ if worker_class == "gevent":
             client = connection
             if not worker.cfg.is_ssl and worker.cfg.http_protocols == ["h1"]:
                 client = Client(connection.family, fileno=connection.detach())
-            # As IPv6, it takes gunicorn four times as long to parse; a Unix socket has none.
+            # gunicorn parses IPv6 addresses four times as slowly; a Unix socket has none.
             is_ip = isinstance(address, tuple)
             address = (address[0].removeprefix("::ffff:"), *address[1:]) if is_ip else address
             clients.add(client)
@@ -310,7 +310,7 @@ if worker_class == "gevent":
                     while req.body.read(PART):
                         pass
             waiting[client] = 0
-            if req.unreader.buf.tell():  # another request has come with it: others first
+            if req.unreader.buf.tell():  # let others in before a pipelined request
                 gevent.sleep(0)
 
     def worker_abort(_worker: Any) -> None:
@@ -330,7 +330,7 @@ else:
     from gunicorn.workers.gthread import TConn
 
     def close(conn: Any, graceful: bool = False) -> None:
-        """Close a connection; its client's end is waited for elsewhere, as this thread accepts."""
+        """Close a connection; another thread waits for its client, because this one accepts."""
         if graceful:  # for up to 2 s
             Thread(target=util.close_graceful, args=(conn.sock,), daemon=True).start()
         else:

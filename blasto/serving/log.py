@@ -12,7 +12,7 @@ from wsgiref.types import WSGIEnvironment
 import flask.logging
 from flask import Flask, has_request_context, request
 
-REQUEST_ID = re.compile(r"[\w-]{20,200}", re.ASCII)  # as Heroku's router accepts from a client
+REQUEST_ID = re.compile(r"[\w+/=-]{20,200}", re.ASCII)  # Heroku's router accepts these too
 
 
 def init_app(app: Flask) -> None:

@@ -34,7 +34,7 @@ NOTICES = (
 PASSIVE = {"image", "font", "media", "stylesheet"}
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = defaultdict(list)
-# What the pages, and then the elements, were found to lack.
+# Faults of the pages, and then of the elements.
 FOUND: list[str] = []
 
 
@@ -69,7 +69,7 @@ def new_tab(
         dialog.dismiss()
 
     def note_request(request: Request) -> None:
-        # What would have worked with something from elsewhere cannot be judged.
+        # Without other hosts, what depends on them cannot be judged.
         if request.url.startswith("http") and not request.url.startswith(f"{origin}/"):
             left_out[request.url] = request.resource_type
             leads_there = request.is_navigation_request() and not request.frame.parent_frame
@@ -112,7 +112,7 @@ def loaded(browser: Browser, site: Server) -> list[Page]:
             with new_tab(browser, site, page, 20) as tab:
                 tab.goto(page.url)
                 tab.wait_for_timeout(500)  # for scripts that begin later
-                faults = [f"has an image that is none: {it}" for it in tab.evaluate(BROKEN)]
+                faults = [f"has a broken image: {it}" for it in tab.evaluate(BROKEN)]
             loaded.append(page)
         except Error as error:
             stuck = "it is stuck in a script" if "crashed" in error.message else error.message
@@ -129,7 +129,7 @@ def _nothing_new_goes_wrong(request: pytest.FixtureRequest, loaded: list[Page]) 
     if not loaded and request.function.__name__ != "test_it_loads_without_an_error":
         pytest.skip("no page loads: see test_it_loads_without_an_error")
     if FOUND and request.path.name != "test_pages.py":
-        pytest.skip(f"the same may be wrong here: mend first what {FOUND[0]}")
+        pytest.skip(f"the cause may be the same; first fix what {FOUND[0]}")
     before = {*PROBLEMS}
     yield
     report({problem: places for problem, places in PROBLEMS.items() if problem not in before})

@@ -25,7 +25,7 @@ HEADERS = (
     *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"),
     *("Referrer-Policy", "X-Content-Type-Options"),
 )
-# Every language of two letters: preferred in the order of the alphabet, and in the opposite one.
+# Every two-letter language, preferred in alphabetical and in reverse order.
 LANGUAGES = ["".join(letters) for letters in product(ascii_lowercase, repeat=2)]
 ACCEPT_LANGUAGE = [
     ", ".join(f"{language};q=0.{weight}" for weight, language in enumerate(languages, 100))
@@ -41,7 +41,7 @@ NAMING = (
     *("for", "form", "aria-labelledby", "aria-describedby", "commandfor", "list"),
     "popovertarget",
 )
-# Elements of a form, and their types if they have none.
+# Form fields, and the types that they have by default.
 TYPES = {"button": "submit", "input": "text", "select": "", "textarea": ""}
 BUTTONS = {"submit", "image", "button", "reset"}
 WRITTEN = (400, 404, 405, 413, 500)  # errors that error.html explains in words of its own
@@ -103,7 +103,7 @@ def test_its_title_and_description_are_its_own(pages: list[Page], what: str) -> 
     hold(pages, check)
 
 
-def test_its_canonical_url_and_what_others_show_of_it_are_its_own(pages: list[Page]) -> None:
+def test_its_canonical_url_and_social_preview_are_its_own(pages: list[Page]) -> None:
     def check(page: Page) -> Iterator[str]:
         links = page.document.attributes("link[@rel='canonical']", "href")
         yield from one("canonical link", links)
@@ -131,7 +131,7 @@ def test_its_links_are_not_broken(pages: list[Page], app: Flask) -> None:
             ids = target.attributes("*", "id") + target.attributes("a", "name")
             broken = response.status_code >= 400 and response.status_code not in {401, 403}
             if broken and url not in {page.url, *survey().failing}:
-                yield f"links to {link}, which is {response.status}: mend it there or in base.html"
+                yield f"links to {link}, which is {response.status}: fix it there or in base.html"
             elif fragment and response.mimetype == "text/html" and unquote(fragment) not in ids:
                 yield f"links to {link}, but {url} has no such id"
         for link in page.document.attributes("a", "href"):
@@ -144,7 +144,7 @@ def test_its_links_are_not_broken(pages: list[Page], app: Flask) -> None:
     hold([*pages, error_page] if error_page else pages, check)
 
 
-def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
+def test_its_forms_are_accepted(pages: list[Page], client: FlaskClient) -> None:
     def check(page: Page) -> Iterator[str]:
         headers = {"Cookie": page.cookie} if page.cookie else {}
         for form in page.document.root.findall(".//form"):
@@ -159,8 +159,8 @@ def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
                 response = client.options(url, headers=headers)
                 allowed = response.headers.get("Allow", method)
                 if response.status_code == 404 or method not in allowed:
-                    mend = "mend its action, or the methods of that view"
-                    yield f"has a form for {url}, which no view takes by {method}: {mend}"
+                    fix = "fix its action, or the methods of that view"
+                    yield f"has a form for {url}, which no view takes by {method}: {fix}"
                 elif method == "POST":
                     yield from refusal(client.application, page, form, url)
 
@@ -168,7 +168,7 @@ def test_its_forms_are_taken(pages: list[Page], client: FlaskClient) -> None:
 
 
 def losses(page: Page, form: Element) -> Iterator[str]:
-    """Yield why what a visitor types is lost, or seen by others."""
+    """Yield the reasons why input is lost, or visible to others."""
     method, action = form.get("method", "get").lower(), form.get("action") or page.url
     name = f"has a form for {action}"
     if method not in {"get", "post", "dialog"}:
@@ -198,7 +198,7 @@ def losses(page: Page, form: Element) -> Iterator[str]:
 
 
 def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
-    """Yield why no view would see a form, such as for want of a token; none is called."""
+    """Yield why a form is rejected before its view, such as for a missing token."""
     fields = {it.get("name"): it.get("value", "") for it in form.findall(".//input[@name]")}
     cookies = [page.cookie, *page.response.headers.getlist("Set-Cookie")]
     headers = {"Cookie": cookies[-1].partition(";")[0], "Referer": ORIGIN + page.url}
@@ -269,7 +269,7 @@ def test_it_has_the_security_headers_and_no_cookie(pages: list[Page]) -> None:
     hold(pages, check)
 
 
-def test_what_any_cache_may_store_is_the_same_for_everyone_compressed_and_revalidated(
+def test_a_public_page_is_the_same_for_everyone_compressed_and_revalidated(
     pages: list[Page], client: FlaskClient
 ) -> None:
     remedy = "remove @cache_publicly from its view function"

@@ -13,7 +13,7 @@ FONT = b"\0blasto\r\n\xff"  # a file that is no text
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with all files of this one, as they are now, and a site that it made."""
-    # .gitignore has no .venv that is a link.
+    # `.venv/` in .gitignore matches no link.
     folder = tmp_path_factory.mktemp("made")
     files = "git ls-files -z --cached --others --exclude-standard --exclude .venv"
     run(f"git init -q {folder}/blasto && {files} | xargs -0 cp --parents -t {folder}/blasto")

@@ -61,7 +61,7 @@ def test_the_canonical_url_of_any_page_is_encoded(client: FlaskClient) -> None:
     assert canonical == ["https://site.test/%C3%A9%20%2523"]
 
 
-def test_robots_may_read_every_page_and_keep_the_index_page(client: FlaskClient) -> None:
+def test_robots_may_read_every_page_and_index_the_home_page(client: FlaskClient) -> None:
     robots = RobotFileParser()
     robots.parse(client.get("/robots.txt", buffered=True).text.splitlines())
 
@@ -69,7 +69,7 @@ def test_robots_may_read_every_page_and_keep_the_index_page(client: FlaskClient)
     assert "noindex" not in client.get("/").text
 
 
-def test_a_picture_is_in_every_version_what_it_was() -> None:
+def test_a_picture_never_changes() -> None:
     stars = Document(picture("Ada Lovelace"))
 
     drawn = [stars.attributes("{*}polygon", name) for name in ("points", "color")]

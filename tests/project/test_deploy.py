@@ -24,7 +24,7 @@ from tests.project.shell import run
 from tests.server.test_survival import visits
 
 PIPENV = "pipenv==2026.7.1"  # which the buildpack v351 installs
-# Of this machine's environment, only where its certificates are, to reach the package index.
+# An empty environment, but for this machine's certificates, which the package index needs.
 PLAIN = (
     "env --ignore-environment PATH=/usr/bin:/bin PIP_CONFIG_FILE=/dev/null"
     " $(env | grep -E '^(PIP_CERT|REQUESTS_CA_BUNDLE|SSL_CERT_FILE)=')"

@@ -359,7 +359,7 @@ TAKEN_NAMES = ["class", "sys", "winreg", "flask", "zope", "tests", "blasto", "py
         (("--update", "no"), "does not exist."),
     ],
 )
-def test_what_would_do_harm_or_has_no_meaning_is_rejected(
+def test_invalid_arguments_are_rejected_and_write_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -401,7 +401,7 @@ def test_a_picture_without_a_star_is_named(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("path", [os.environ["PATH"], "/nonexistent"], ids=["full", "no git"])
-def test_what_cannot_be_made_leaves_nothing_behind(tmp_path: Path, path: str) -> None:
+def test_a_failure_leaves_nothing_behind(tmp_path: Path, path: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # the disk is full after that
     try:

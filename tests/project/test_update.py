@@ -161,7 +161,7 @@ CLONE = "git clone -q --depth 1 file://$PWD a && mv .git b && mv a/.git .git"
     ],
     ids=["none", "empty", "other", "amended", "shallow", "checked out", "own", "another"],
 )
-def test_where_it_cannot_tell_what_to_update_one_line_says_why(
+def test_an_impossible_update_is_explained_in_one_line(
     later: Path, site: Path, before: str, message: str
 ) -> None:
     run(before, site)

@@ -31,7 +31,7 @@ def exchange(server: Server, text: str) -> bytes:
 
 
 CHUNKED = f"{READ}Transfer-Encoding: chunked\r\n\r\n"
-# Of what gunicorn rejects, what its faster parser, gunicorn_h1c, lets through, and what is ours.
+# What gunicorn rejects (its faster parser, gunicorn_h1c, accepts some), or our settings do.
 MALFORMED = {
     "bare line feed": ("GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
     "folded header": ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", 400),

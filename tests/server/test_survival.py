@@ -74,7 +74,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def worker(home: Path) -> Iterator[Server]:
-    """One that may have 500 descriptors, and does not show what is written to standard error."""
+    """A worker with at most 500 descriptors, whose standard error is discarded."""
     limits = "ulimit -Sn 64; ulimit -Hn 500"
     folders = f"export HOME={home} XDG_RUNTIME_DIR={home}"
     with in_shell(f"{limits}; {folders}; {{}} 2>/dev/null") as server:
@@ -109,7 +109,7 @@ def test_a_hundred_clients_that_do_not_end_leave_others_their_pages(
         assert [dyno.get(headers=HTTPS).status for _ in range(20)] == [200] * 20
 
 
-def test_with_threads_some_of_these_leave_others_their_pages(threads: Server) -> None:
+def test_with_threads_idle_clients_do_not_delay_others(threads: Server) -> None:
     with ExitStack() as stack:
         for kind in ("streaming", *["idle", "unclosed"] * 100):
             stack.enter_context(threads.connect(OPENINGS[kind]))

@@ -179,7 +179,7 @@ def test_a_request_that_differs_is_not_answered_from_the_store(different: dict[s
     assert is_stored(client) == ("method" not in different)
 
 
-def test_a_view_that_looks_at_the_method_confuses_no_one() -> None:
+def test_head_is_rendered_as_get() -> None:
     client = serve(cache_publicly(seconds=60)(lambda: request.method))
 
     assert client.head("/").headers["Content-Length"] == "3"
@@ -295,7 +295,7 @@ def test_middleware_that_changes_urls_changes_nothing_for_others(header: str) ->
         ("GET", "/é?c", False),
     ],
 )
-def test_a_write_evicts_its_url_and_that_of_its_redirect(
+def test_a_write_invalidates_its_url_and_its_location(
     method: str, url: str, *, evicts: bool
 ) -> None:
     client = serve(lambda: redirect(url_for("/é"), int(request.args["status"])))
@@ -362,7 +362,7 @@ def test_a_page_that_is_renewed_takes_its_room_once(clock: Clock) -> None:
         ("/", 1_000_001, False),
     ],
 )
-def test_no_entry_takes_much_of_the_room(url: str, size: int, *, stored: bool) -> None:
+def test_a_large_entry_is_not_stored(url: str, size: int, *, stored: bool) -> None:
     client = serve(says(PUBLIC, bytes(size), ETag='"own"'))
     client.get(url)
 

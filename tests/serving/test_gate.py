@@ -152,7 +152,7 @@ PEERS = {
 
 
 @pytest.mark.parametrize("setting", PEERS)
-def test_a_trusted_proxy_is_believed_and_nobody_else(
+def test_only_trusted_proxies_set_address_and_scheme(
     monkeypatch: pytest.MonkeyPatch, setting: str | None
 ) -> None:
     if setting:

@@ -181,7 +181,7 @@ def test_conditions_hold_for_pages_and_files_alike(
         assert bool(response.data) == (status == 200)
 
 
-def test_a_write_has_the_etag_of_the_page_whatever_its_encoding_was() -> None:
+def test_if_match_on_a_write_accepts_the_gzip_etag() -> None:
     client = serve(
         lambda: (f"{request.if_match.contains('own')} " * 50, PUBLIC | {"ETag": '"own"'})
     )

@@ -12,7 +12,7 @@ from tests.processes import ROOT, Server, free_port
 
 STATIC = ROOT / "blasto" / "static"
 
-# The icon fills its frame; a telephone's has an edge, and the preview's is cut off at the edges.
+# The icon fills its frame; a phone's has a margin, and the preview's is cropped.
 ICON = "svg { display: block; inline-size: 100vw; block-size: 100vh }"
 PAPER = "body { background: #fdf8ee }"
 TOUCH_ICON = f"{PAPER} svg {{ margin: 10vh; inline-size: 80vw; block-size: 80vh }}"
