@@ -28,7 +28,8 @@ from .representation import (
 )
 
 View = Callable[..., ResponseReturnValue]
-Key = tuple[tuple[str | None, ...], bool]
+Url = tuple[str | None, ...]
+Key = tuple[Url, bool]
 
 # The store evicts its oldest entries.
 MAX_ENTRIES = 500
@@ -43,8 +44,7 @@ URL = (
     *("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX", "HTTP_X_FORWARDED_PROTO"),
     "HTTP_ORIGIN",  # Flask-CORS sends `Vary` only to origins that it allows
 )
-# In the environ: how many writes came before the request, and which URLs Flask has seen for it.
-SEEN = "serving.seen"
+SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
 
 
 def cache_publicly(seconds: int) -> Callable[[View], View]:
@@ -140,9 +140,14 @@ def is_for_all(entry: Representation, environ: WSGIEnvironment) -> bool:
     return entry.immutable or not any(map(environ.get, PERSONAL))
 
 
-def url_of(environ: WSGIEnvironment) -> tuple[str | None, ...]:
+def url_of(environ: WSGIEnvironment) -> Url:
     """Return everything that URLs in a page can depend on, whatever middleware the site adds."""
     return tuple(map(environ.get, URL))
+
+
+def path_of(url: Url) -> str:
+    _, _, root, path, *_ = url
+    return f"{root}{path}"
 
 
 class Cache:
@@ -153,7 +158,7 @@ class Cache:
         self.app = app
         self.entries: OrderedDict[Key, Representation] = OrderedDict()  # oldest first
         self.bytes = 0
-        self.writes = 0
+        self.pending: dict[int, tuple[str, list[Any]]] = {}  # the path of each request, and SEEN
         self.lock = Lock()
 
         @flask.url_value_preprocessor
@@ -164,7 +169,13 @@ class Cache:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         accept_encoding = environ.get("HTTP_ACCEPT_ENCODING", "")
         gzipped = len(accept_encoding) <= MAX_FIELD and accepts_gzip(accept_encoding)
-        body = self.respond((url_of(environ), gzipped), environ, start_response)
+        url = url_of(environ)
+        environ[SEEN] = seen = list[Any]()
+        self.pending[id(seen)] = path_of(url), seen
+        try:
+            body = self.respond((url, gzipped), environ, start_response)
+        finally:
+            del self.pending[id(seen)]
         return body if environ["REQUEST_METHOD"] != "HEAD" else closed(body)
 
     def respond(
@@ -189,7 +200,6 @@ class Cache:
     ) -> Iterable[bytes]:
         """Send the response of the site, and store it if it is public."""
         sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
-        environ[SEEN] = [self.writes]
         if "HTTP_IF_MATCH" in environ:  # a view has its own ETags, not those of their encodings
             environ["HTTP_IF_MATCH"] = environ["HTTP_IF_MATCH"].replace('-gzip"', '"')
         answer = call(self.app, environ)
@@ -223,17 +233,19 @@ class Cache:
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, whole, max_age, gzipped=key[1])
         # Not if the site has encoded it for one client. send_file() sets `public` itself, but its
-        # view may depend on anything. A write may have outdated the page meanwhile.
+        # view may depend on anything.
         is_plain = "content-encoding" not in fields and (said.shared or not is_file)
-        if is_plain and is_for_all(entry, environ) and environ[SEEN] == [self.writes, key[0]]:
-            self.store(key, entry)
+        if is_plain and is_for_all(entry, environ):
+            self.store(key, entry, environ[SEEN])
         return entry.send(environ, start_response)
 
-    def store(self, key: Key, entry: Representation) -> None:
+    def store(self, key: Key, entry: Representation, seen: list[Any]) -> None:
         """Store a response that has a lifetime, and evict the oldest ones when there is no room."""
         if not entry.max_age or sum(map(len, filter(None, key[0]))) > MAX_KEY:
             return
         with self.lock:
+            if seen != [key[0]]:  # Flask has seen another URL, or a write has come meanwhile
+                return
             self.discard(key)
             self.entries[key] = entry
             self.bytes += entry.size
@@ -253,23 +265,23 @@ class Cache:
 
     def invalidate(self, environ: WSGIEnvironment, location: str) -> None:
         """Invalidate the URL that was written to, and the URL in the Location (4.4)."""
-        self.writes += 1
         paths = {
             f"{environ['SCRIPT_NAME']}{environ['PATH_INFO']}",
             unquote(urlsplit(location).path, "latin-1"),
         }
+        with self.lock:
+            for path, seen in [*self.pending.values()]:
+                if path in paths:
+                    seen.append("written")
         for key, entry in [*self.entries.items()]:
-            _, _, root, path, *_ = key[0]
-            if f"{root}{path}" in paths:
+            if path_of(key[0]) in paths:
                 self.remove(key, entry)
 
 
 def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     """Return the response of an application, before any of it is sent."""
-    wrapper = environ.get("wsgi.file_wrapper", FileWrapper)
-    if not isinstance(wrapper, type):
-        del environ["wsgi.file_wrapper"]  # uWSGI's is a function; Werkzeug has its own
-        wrapper = FileWrapper
+    # For a range, gunicorn's would read all that is before it; and uWSGI's is a function.
+    environ["wsgi.file_wrapper"] = FileWrapper
     started: list[Any] = []
     written: list[bytes] = []
 
@@ -283,7 +295,7 @@ def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
         first = next(parts, b"")
         body = ClosingIterator(chain(written, [first], parts), getattr(body, "close", None))
     status, headers = started
-    return Answer(status, headers, joined(headers), body, isinstance(body, (FileWrapper, wrapper)))
+    return Answer(status, headers, joined(headers), body, isinstance(body, FileWrapper))
 
 
 def read(body: Iterable[bytes]) -> bytes:

@@ -125,7 +125,8 @@ class LineLogger(Logger):
         """Write gunicorn's own events to standard output, as all others."""
         super().setup(cfg)
         for handler in self.error_log.handlers:
-            if getattr(handler, "stream", None) is sys.stderr:
+            is_gunicorns = getattr(handler, "_gunicorn", False)  # not --log-config's
+            if is_gunicorns and getattr(handler, "stream", 0) is sys.stderr:
                 handler.setStream(sys.stdout)
                 handler.setFormatter(LineFormatter())
 
@@ -205,9 +206,9 @@ if worker_class == "gevent":
             if sent < len(data):
                 super().sendall(memoryview(data)[sent:], flags)
 
-        def send(self, data: Any, flags: int = 0) -> int:
+        def send(self, *arguments: Any, **timeout: Any) -> int:
             with self.closable():
-                return super().send(data, flags)
+                return super().send(*arguments, **timeout)
 
         def recv(self, *arguments: Any) -> bytes:
             if self not in waiting:
@@ -234,6 +235,7 @@ if worker_class == "gevent":
                 waiting.pop(self, None)
 
     clients: set[Any] = set()
+    closed: set[Any] = set()  # of these, in the last second
     # Clients that the site waits for, oldest first, and how many bytes of headers each has sent:
     # none if it is idle after a request, at least one otherwise.
     waiting: dict[Any, int] = {}
@@ -243,7 +245,7 @@ if worker_class == "gevent":
         if waiting:
             oldest = next(iter(waiting))
             del waiting[oldest]
-            clients.discard(oldest)  # or it would still count, and others be closed
+            closed.add(oldest)  # or it would still count, and others be closed
             shut(oldest, socket.SHUT_RDWR)
 
     def shut(client: Any, how: int) -> None:
@@ -259,11 +261,12 @@ if worker_class == "gevent":
         idle: set[Any] = set()
 
         def make_room() -> None:
-            for _ in range(len(clients) - int(worker.worker_connections * 0.9)):
+            for _ in range(len(clients) - len(closed) - int(worker.worker_connections * 0.9)):
                 close_oldest()
 
         def notify_each_second() -> None:
             notify()
+            closed.clear()  # a WebSocket's view may go on, and takes room
             make_room()  # a full worker accepts none, which would call it
             # A worker that ends would wait for idle connections, and delay its successor; and
             # proxies would use them until it is killed.
@@ -291,6 +294,7 @@ if worker_class == "gevent":
                 handle(listener, client, address)
             finally:
                 clients.discard(client)
+                closed.discard(client)
                 waiting.pop(client, None)
 
         worker.handle, worker.handle_error = handle_client, handle_other_error
@@ -324,14 +328,15 @@ if worker_class == "gevent":
             )
 
 else:
-    from threading import Thread
+    from threading import Thread, active_count
 
     from gunicorn import util
     from gunicorn.workers.gthread import TConn
 
     def close(conn: Any, graceful: bool = False) -> None:
         """Close a connection; another thread waits for its client, because this one accepts."""
-        if graceful:  # for up to 2 s
+        # For up to 2 s, in which it takes a descriptor.
+        if graceful and active_count() < threads + worker_connections // 4:
             Thread(target=util.close_graceful, args=(conn.sock,), daemon=True).start()
         else:
             util.close(conn.sock)

@@ -98,10 +98,8 @@ def send_file(
     # The same date, or a strong ETag (13.1.5): Werkzeug would take more.
     if if_range and (if_range not in valid or if_range.startswith("W/")):
         wanted = ""
-    # gunicorn's wrapper cannot seek, so Werkzeug's sends a range.
-    file = FileWrapper(body.filelike) if wanted and hasattr(body, "filelike") else body
     status = condition(environ, fields["etag"], fields.get("last-modified"))
-    response = Response(file, status, headers, direct_passthrough=True)
+    response = Response(body, status, headers, direct_passthrough=True)
     response.accept_ranges = "bytes"
     # If there are several ranges, a malformed one, or no length, the whole file is sent (14.2).
     is_known = status == OK and "content-length" in fields

@@ -70,6 +70,14 @@ def test_bodies_of_every_kind_follow_each_other_on_one_connection(server: Server
             until(lambda: line in server.output, 5)  # noqa: B023  # called at once
 
 
+def test_a_range_of_a_large_private_file_is_found_without_reading_all_before(
+    server: Server,
+) -> None:
+    part = server.get("/archive", headers={"Range": "bytes=-9", **HTTPS})
+
+    assert (part.status, len(part.text)) == (206, 9)
+
+
 @pytest.mark.parametrize(
     ("framing", "body"),
     [

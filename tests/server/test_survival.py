@@ -145,12 +145,20 @@ def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     assert "Traceback" not in worker.output
 
 
-@pytest.mark.parametrize("path", ["/", "/flood"])
-def test_an_operator_may_choose_how_many_connections_a_worker_has(path: str) -> None:
+IDLE = f"{INDEX}\r\n"
+STUBBORN = f"{GET.format('/stubborn').replace('GET', 'POST')}Content-Length: 9\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "openings",
+    [[IDLE] * 25, [GET.format("/flood") + "\r\n"] * 25, [STUBBORN] * 3 + [IDLE] * 25],
+    ids=["idle", "unread", "goes on when it is closed"],
+)
+def test_an_operator_may_choose_how_many_connections_a_worker_has(openings: list[str]) -> None:
     env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--worker-connections 20"}
     with procfile(app=SPECIMEN, **env) as server, ExitStack() as stack:
-        for _ in range(25):
-            stack.enter_context(server.connect(GET.format(path) + "\r\n"))
+        for opening in openings:
+            stack.enter_context(server.connect(opening))
 
         assert server.get().status == 200
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from flask import Flask, current_app, request, send_file, url_for
 from flask.testing import FlaskClient
 from jinja2 import DictLoader
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from blasto import serving
@@ -74,12 +76,21 @@ def flood() -> Iterator[bytes]:
         time.sleep(0)  # others next
 
 
+def stubborn() -> str:
+    with suppress(HTTPException):
+        request.get_data()
+    time.sleep(60)  # whatever has become of its client
+    return ""
+
+
 def make_app() -> Flask:
     """Return the application that tests of real servers run."""
-    film = TemporaryFile()  # open as long as the application
+    film, archive = TemporaryFile(), TemporaryFile()  # open as long as the application
     film.truncate(50_000_000)
+    archive.truncate(10**11)
     views: dict[str, View] = {
         "address": address,
+        "archive": lambda: send_file(f"/dev/fd/{archive.fileno()}", "application/zip"),
         "fail": fail,
         "flood": flood,
         "file": lambda: send_file(f"/dev/fd/{film.fileno()}", "video/mp4"),
@@ -90,6 +101,7 @@ def make_app() -> Flask:
         "sleep": sleep,
         "spin": spin,
         "stream": stream,
+        "stubborn": stubborn,
     }
     app = serve(HTTPS_ONLY="DYNO" in os.environ).application
     for name, view in views.items():

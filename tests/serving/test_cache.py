@@ -310,16 +310,18 @@ def test_a_write_invalidates_its_url_and_its_location(
     assert [is_stored(client, it, base_url=base) for it in urls] == [not evicts, not evicts, True]
 
 
-def test_a_page_that_a_write_has_overtaken_is_not_stored() -> None:
+@pytest.mark.parametrize(("url", "stored"), [("/", False), ("/other", True)])
+def test_a_page_that_a_write_to_it_has_overtaken_is_not_stored(url: str, *, stored: bool) -> None:
     def view() -> Response:
         if request.method == "GET":
-            client.post("/")
+            client.post(url)
         return says(PUBLIC)()
 
     client = serve(view)
+    client.application.add_url_rule("/other", "other", says(PUBLIC), methods=["POST"])
     client.get("/")
 
-    assert not is_stored(client)
+    assert is_stored(client) == stored
 
 
 def test_in_debug_mode_nothing_is_storable(monkeypatch: pytest.MonkeyPatch) -> None:
