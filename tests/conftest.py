@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "SECRET_KEY": "only for tests",
     "SQLALCHEMY_DATABASE_URI": f"sqlite:///{FOLDER.name}/tests.db",
     "RATELIMIT_ENABLED": False,
+    "SESSION_PROTECTION": None,
     # The tests request http://localhost/, whatever URLs the site has elsewhere.
     "SERVER_NAME": None,
     "PREFERRED_URL_SCHEME": "http",

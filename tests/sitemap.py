@@ -35,8 +35,9 @@ SECONDS = 10  # for a response in process
 MAX_BYTES = 10_000_000  # of a page
 MAX_REDIRECTS = 10
 WHOLE = re.compile(r"<(!doctype|html|head|body)\b", re.IGNORECASE)
-# What html5lib takes for errors: `&` in URLs, `--` in comments, <hr> in <select>, any <template>.
+# What html5lib takes for errors: `&` in URLs, `--` in comments, parts of <select>, any <template>.
 NO_ERRORS = (
+    *("unexpected-start-tag-in-select", "unexpected-end-tag-in-select"),
     *("expected-named-entity", "named-entity-without-semicolon"),
     *("unexpected-char-in-comment", "unexpected-dash-after-double-dash-in-comment"),
 )
@@ -68,8 +69,8 @@ class Document:
         self.root = parser.parse(html)
         self.errors = [
             f"{code} in line {line}"
-            for (line, _), code, about in parser.errors
-            if code not in NO_ERRORS and about.get("name") != "hr"
+            for (line, _), code, _ in parser.errors
+            if code not in NO_ERRORS
         ]
 
     def texts(self, path: str) -> list[str]:
@@ -267,6 +268,11 @@ class Survey(logging.Handler):
                 found[path, *sorted(parse_qs(query))] = link, endpoints[path]
         yield from found.values()
 
+    def is_open(self, page: Page) -> bool:
+        """Return whether what a page redirects to is shown without signing in, as its form is."""
+        at = page.response.request
+        return not (page.cookie and page.response.history and get(self.app, at.path).history)
+
     def visit(self, url: str, endpoint: str, *cookies: str) -> Page | None:
         """Return the page at a URL if it is one; note what is wrong."""
         view = f"{endpoint.rpartition('.')[2]}()" if endpoint else "an error page"
@@ -282,7 +288,7 @@ class Survey(logging.Handler):
             reason = cause(self.errors[0]) if self.errors else "its view returned it"
             advice = f"; if it is no page, {NO_PAGE}" if endpoint else ""
             self.problems[f"fails with {max(status, 500)}: {reason}{advice}"].append(str(page))
-        elif page.asks_to_sign_in():
+        elif page.asks_to_sign_in() and self.is_open(page):
             self.problems[SIGN_IN].append(str(page))
         elif not endpoint and status >= 300 and status != 404:
             self.problems[f"is {response.status}: {HIDDEN}"].append(str(page))

@@ -42,7 +42,7 @@ def tab(browser: Browser, site: Server) -> Iterator[Page]:
 def submit(tab: Page, text: str) -> None:
     tab.goto("/")
     tab.locator("input[name=name]").fill(text)
-    tab.locator("form button").click()
+    tab.locator("main form button").click()
 
 
 def greet(tab: Page, name: str) -> Locator:
