@@ -222,7 +222,9 @@ class Cache:
         """Stream a file; compress, store and send any other public response."""
         _, headers, fields, body, is_file = answer
         said = directives(fields["cache-control"])
-        size = int(fields.get("content-length", MAX_BODY + 1)) if said.public else MAX_BODY + 1
+        # A versioned file is compressed for one visitor too, such as if the session has been read.
+        is_whole = said.public or (said.immutable and is_file)
+        size = int(fields.get("content-length", MAX_BODY + 1)) if is_whole else MAX_BODY + 1
         if is_file and "etag" in fields and (size > MAX_BODY or not is_compressible(fields)):
             return send_file(headers, body, environ, start_response)
         whole = read(body) if size <= MAX_BODY else None

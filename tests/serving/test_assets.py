@@ -145,15 +145,18 @@ def test_a_visitor_who_is_signed_in_gets_files_that_no_other_cache_stores(
         "/static/picture.png": "private, max-age=60",
         "/": "no-store",
     }.items():
-        mine, theirs = visitor.get(url), client.get(url)
+        accept = {"Accept-Encoding": "gzip"}
+        mine, theirs = (it.get(url, headers=accept) for it in (visitor, client))
 
         assert "Set-Cookie" in mine.headers
+        assert ("Content-Encoding" in mine.headers) == ("immutable" in policy)
         assert mine.headers["Cache-Control"] == policy
         assert "Set-Cookie" not in theirs.headers
         if url != "/":
-            known = {"If-None-Match": mine.headers["ETag"]}
+            known = accept | {"If-None-Match": mine.headers["ETag"]}
             assert visitor.get(url, headers=known).status_code == 304
         assert "s-maxage" in theirs.headers["Cache-Control"]
+        assert "Age" not in theirs.headers
 
 
 def test_what_is_sent_in_place_of_a_file_is_not_stored(client: FlaskClient, app: Flask) -> None:
