@@ -77,9 +77,11 @@ def test_elements_without_a_class_look_right(tab: Page) -> None:
     set_text_size(tab, 32)
     wide = [*overflow(tab)]
     broken = tab.locator("h1").evaluate_all(BROKEN_WORDS)
-    large, *_ = tab.locator("form > [id]").evaluate_all(STYLES)
+    large, *_ = tab.locator("main form > [id]").evaluate_all(STYLES)
     set_text_size(tab, 16)
-    on, off, button, dim, submit = tab.locator("form > [id], form > p > [id]").evaluate_all(STYLES)
+    on, off, button, dim, submit = tab.locator(
+        "main form > [id], main form > p > [id]"
+    ).evaluate_all(STYLES)
     apart = tab.evaluate(APART)
     broken += tab.locator("th, td").evaluate_all(BROKEN_WORDS)
     tab.evaluate(SHOW_PLACEHOLDERS)
