@@ -169,13 +169,7 @@ class Cache:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         accept_encoding = environ.get("HTTP_ACCEPT_ENCODING", "")
         gzipped = len(accept_encoding) <= MAX_FIELD and accepts_gzip(accept_encoding)
-        url = url_of(environ)
-        environ[SEEN] = seen = list[Any]()
-        self.pending[id(seen)] = path_of(url), seen
-        try:
-            body = self.respond((url, gzipped), environ, start_response)
-        finally:
-            del self.pending[id(seen)]
+        body = self.respond((url_of(environ), gzipped), environ, start_response)
         return body if environ["REQUEST_METHOD"] != "HEAD" else closed(body)
 
     def respond(
@@ -196,6 +190,17 @@ class Cache:
         return self.respond(key, environ, start_response)
 
     def ask(
+        self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Send the response of the site, and note what is written meanwhile."""
+        environ[SEEN] = seen = list[Any]()
+        self.pending[id(seen)] = path_of(key[0]), seen
+        try:
+            return self.forward(key, environ, start_response)
+        finally:
+            del self.pending[id(seen)]
+
+    def forward(
         self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Send the response of the site, and store it if it is public."""
