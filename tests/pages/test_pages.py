@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from itertools import product
@@ -15,6 +15,7 @@ from flask import Flask, abort
 from flask.testing import FlaskClient
 from werkzeug.exceptions import BadRequest, HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
+from werkzeug.test import TestResponse
 
 from blasto import serving
 from blasto.app import create_app
@@ -45,6 +46,7 @@ NAMING = (
 # Form fields, and the types that they have by default.
 TYPES = {"button": "submit", "input": "text", "select": "", "textarea": ""}
 BUTTONS = {"submit", "image", "button", "reset"}
+Follow = Callable[[str, str], TestResponse]
 WRITTEN = (400, 404, 405, 413, 500)  # errors that error.html explains in words of its own
 
 
@@ -124,8 +126,13 @@ def test_its_canonical_url_and_social_preview_are_its_own(pages: list[Page]) -> 
     hold(pages, check)
 
 
-def test_its_links_are_not_broken(pages: list[Page], app: Flask) -> None:
-    follow = cache(partial(get, app))  # most pages share most links
+@pytest.fixture
+def follow(app: Flask) -> Follow:
+    """Request each URL once for each cookie: most pages share most links."""
+    return cache(partial(get, app))
+
+
+def test_its_links_are_not_broken(pages: list[Page], follow: Follow) -> None:
     signed_in = survey().new_cookie()
 
     def check(page: Page) -> Iterator[str]:
@@ -176,6 +183,11 @@ def test_its_forms_are_accepted(pages: list[Page], client: FlaskClient) -> None:
     hold(pages, check)
 
 
+def parts_of(page: Page, form: Element) -> list[Element]:
+    """Return the elements in a form, and those that name it as theirs."""
+    return [*form.iter(), *page.document.root.findall(f".//*[@form='{form.get('id', '')}']")]
+
+
 def losses(page: Page, form: Element) -> Iterator[str]:
     """Yield the reasons why input is lost, or visible to others."""
     method, action = form.get("method", "get").lower(), form.get("action") or page.url
@@ -196,9 +208,8 @@ def losses(page: Page, form: Element) -> Iterator[str]:
         yield f"{name}, which browsers block: {advice}"
     if method == "dialog" or page.document.root.find(".//script") is not None:
         return  # a script may do the rest
-    others = page.document.root.findall(f".//*[@form='{form.get('id', '')}']")
     off = [it for part in form.iter() if "disabled" in part.attrib for it in part.iter()]
-    parts = [it for it in [*form.iter(), *others] if it.tag in TYPES and it not in off]
+    parts = [it for it in parts_of(page, form) if it.tag in TYPES and it not in off]
     kinds = [it.get("type", "").lower() or TYPES[it.tag] for it in parts]
     typed = [it for it, kind in zip(parts, kinds, strict=True) if kind not in {*BUTTONS, "hidden"}]
     if len(typed) > 1 and {"submit", "image"}.isdisjoint(kinds):
@@ -209,7 +220,8 @@ def losses(page: Page, form: Element) -> Iterator[str]:
 
 def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
     """Yield why a form is rejected before its view, such as for a missing token."""
-    fields = {it.get("name"): it.get("value", "") for it in form.findall(".//input[@name]")}
+    inputs = [it for it in parts_of(page, form) if it.tag == "input" and "name" in it.attrib]
+    fields = {it.get("name"): it.get("value", "") for it in inputs}
     cookies = [page.cookie, *page.response.headers.getlist("Set-Cookie")]
     headers = {"Cookie": cookies[-1].partition(";")[0], "Referer": ORIGIN + page.url}
     with app.test_request_context(url, method="POST", data=fields, headers=headers):
@@ -222,7 +234,9 @@ def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
             pass  # such as for who has not signed in
 
 
-def test_requests_of_monitors_and_crawlers_do_not_fail(pages: list[Page], app: Flask) -> None:
+def test_requests_of_monitors_and_crawlers_do_not_fail(
+    pages: list[Page], app: Flask, follow: Follow
+) -> None:
     def check(page: Page) -> Iterator[str]:
         headers = {"Cookie": page.cookie} if page.cookie else {}
         status = app.test_client(use_cookies=False).head(page.url, headers=headers).status_code
@@ -237,7 +251,7 @@ def test_requests_of_monitors_and_crawlers_do_not_fail(pages: list[Page], app: F
                 None, (build(it, unknown) for it in app.url_map.iter_rules(page.endpoint))
             )
         for url in odd:
-            if get(app, url, page.cookie).status_code >= 500:
+            if follow(url, page.cookie).status_code >= 500:
                 yield f"leads to {url}, which fails with 500: answer 400 or 404"
 
     hold(pages, check)

@@ -145,7 +145,7 @@ def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     assert "Traceback" not in worker.output
 
 
-IDLE = f"{INDEX}\r\n"
+IDLE = OPENINGS["idle"]
 STUBBORN = f"{GET.format('/stubborn').replace('GET', 'POST')}Content-Length: 9\r\n\r\n"
 
 
@@ -175,7 +175,7 @@ def is_open(connection: socket.socket) -> bool:
 def test_a_crowd_that_comes_at_once_closes_no_more_connections_than_it_needs() -> None:
     env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--worker-connections 100"}
     with procfile(app=SPECIMEN, **env) as server, ExitStack() as stack:
-        idle = [stack.enter_context(server.connect(f"{INDEX}\r\n")) for _ in range(85)]
+        idle = [stack.enter_context(server.connect(IDLE)) for _ in range(85)]
         until(lambda: server.output.count('path="/"') > 85, 10)  # and one of `with`
         (worker,) = server.processes() - {server.popen.pid}
         os.kill(worker, signal.SIGSTOP)
