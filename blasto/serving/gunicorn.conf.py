@@ -160,13 +160,18 @@ def id_of(req: Any) -> str:
 
 
 logger_class = LineLogger
-OF_BODIES = ("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
 PART = 65_536  # bytes of a body that is read at once
 
 
 def connection_of(req: Any) -> Any:
     """Return the connection of a request, or None in HTTP/2, which shares one."""
     return getattr(getattr(req, "unreader", None), "sock", None)
+
+
+def may_have_unread_body(environ: dict[str, Any], resp: Any) -> bool:
+    """Return whether a view may have left some of a body, and its response has been sent."""
+    has_body = "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
+    return bool(has_body and resp.headers_sent)  # if it has failed, gunicorn sends another
 
 
 def pre_request(_worker: Any, req: Any) -> None:
@@ -182,6 +187,7 @@ def pre_request(_worker: Any, req: Any) -> None:
 if worker_class == "gevent":
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
+    PAUSE = 1e-9  # seconds; if it were 0, gevent would look at others only every 50th time
 
     class Client(gevent.socket.socket):
         """A connection that limits the headers of a request, and sends a response in one piece."""
@@ -212,7 +218,7 @@ if worker_class == "gevent":
 
         def recv(self, *arguments: Any) -> bytes:
             if self not in waiting:
-                gevent.sleep(0)  # let others in between the pieces of a body
+                gevent.sleep(PAUSE)  # let others in between the pieces of a body
                 with self.closable():
                     return super().recv(*arguments)
             data = super().recv(*arguments)
@@ -300,22 +306,23 @@ if worker_class == "gevent":
         worker.handle, worker.handle_error = handle_client, handle_other_error
         worker.notify = notify_each_second
 
-    def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
+    def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
         client = connection_of(req)
         if getattr(client, "head", b""):  # there was no body
             with suppress(OSError):
                 client.sendall(b"")
         if client in clients:
-            if isinstance(client, Client) and not environ.keys().isdisjoint(OF_BODIES):
+            if isinstance(client, Client) and may_have_unread_body(environ, resp):
                 # Closing on unread data could take the response from the client (RFC 9112, 9.6).
-                with suppress(Exception), gevent.Timeout(keepalive, exception=False):
+                # After an error, gunicorn reads no further request from it.
+                with suppress(Exception), gevent.Timeout(worker.cfg.keepalive, TimeoutError):
                     if resp.should_close():
                         client.shutdown(socket.SHUT_WR)
                     while req.body.read(PART):
                         pass
             waiting[client] = 0
             if req.unreader.buf.tell():  # let others in before a pipelined request
-                gevent.sleep(0)
+                gevent.sleep(PAUSE)
 
     def worker_abort(_worker: Any) -> None:
         """Log the request that has blocked the worker until its timeout."""
@@ -343,12 +350,12 @@ else:
 
     TConn.close = close
 
-    def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
+    def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
         """Read what a view has left of a body, which could take the response from the client."""
         connection, end = connection_of(req), time.monotonic() + graceful_timeout
-        if connection and not environ.keys().isdisjoint(OF_BODIES):
-            connection.settimeout(2)
+        if connection and may_have_unread_body(environ, resp):
             with suppress(Exception):
+                connection.settimeout(2)
                 while time.monotonic() < end and req.body.read(PART):
                     pass
-            connection.setblocking(True)
+                connection.setblocking(True)

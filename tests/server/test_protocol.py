@@ -3,12 +3,13 @@
 import re
 import select
 import shlex
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
+from time import sleep
 
 import pytest
 
-from tests.processes import Server, read_all, until
+from tests.processes import SPECIMEN, Server, procfile, read_all, until
 from tests.server.test_survival import GET, HTTPS, INDEX, READ
 
 pytestmark = pytest.mark.server
@@ -102,6 +103,25 @@ def test_an_upload_that_no_view_reads_leaves_its_connection_to_the_next_request(
     )
 
     assert (both, one, unfinished) == ([b"404", b"200"], [b"404"], [b"404"])
+
+
+def test_what_follows_a_body_that_stalls_is_not_taken_for_a_request() -> None:
+    stalled = f"{GET.format('/').replace('GET', 'POST')}Transfer-Encoding: chunked\r\n\r\n40\r\nx"
+    with (
+        procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--keep-alive 1") as server,
+        server.connect(stalled) as connection,
+    ):
+        sleep(1.5)
+        with suppress(ConnectionError):
+            connection.sendall(SMUGGLED.encode())
+
+        assert read_all(connection).count(b"HTTP/1.1") < 2
+
+
+def test_a_response_that_fails_before_it_is_sent_is_a_500(server: Server) -> None:
+    upload = GET.format("/closed").replace("GET", "POST") + "Content-Length: 1\r\n"
+
+    assert exchange(server, f"{upload}Connection: close\r\n\r\nx").startswith(b"HTTP/1.1 500 ")
 
 
 def test_all_headers_of_a_request_are_limited_together(dyno: Server) -> None:

@@ -155,7 +155,8 @@ STUBBORN = f"{GET.format('/stubborn').replace('GET', 'POST')}Content-Length: 9\r
     ids=["idle", "unread", "goes on when it is closed"],
 )
 def test_an_operator_may_choose_how_many_connections_a_worker_has(openings: list[str]) -> None:
-    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": "--worker-connections 20"}
+    options = "--worker-connections 20 --graceful-timeout 1"
+    env = {"WEB_CONCURRENCY": "1", "GUNICORN_CMD_ARGS": options}
     with procfile(app=SPECIMEN, **env) as server, ExitStack() as stack:
         for opening in openings:
             stack.enter_context(server.connect(opening))
@@ -193,16 +194,22 @@ def test_a_client_that_sends_many_requests_at_once_lets_others_in(worker: Server
     def served() -> int:
         return worker.output.count("/?greedy")
 
+    (process,) = worker.processes() - {worker.popen.pid}
     with ThreadPoolExecutor() as pool, worker.connect() as greedy, worker.connect() as visitor:
         pool.submit(greedy.sendall, requests.encode())
         pool.submit(read_all, greedy)
         until(lambda: served() > 10, 10)
 
-        visitor.sendall(f"{GET.format('/private')}Connection: close\r\n\r\n".encode())
+        os.kill(process, signal.SIGSTOP)
+        sleep(0.2)  # until all that it has logged has been read
+        before = served()
+        visitor.sendall(f"{GET.format('/?visitor')}Connection: close\r\n\r\n".encode())
+        os.kill(process, signal.SIGCONT)
 
-        assert read_all(visitor).endswith(b"private ")
-        assert served() < 10_000
+        assert read_all(visitor).endswith(b"public ")
         greedy.shutdown(socket.SHUT_RDWR)
+    until(lambda: "/?visitor" in worker.output, 5)
+    assert worker.output.partition("/?visitor")[0].count("/?greedy") < before + 10
 
 
 def test_a_body_in_tiny_pieces_lets_others_in(worker: Server) -> None:

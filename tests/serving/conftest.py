@@ -88,8 +88,11 @@ def make_app() -> Flask:
     film, archive = TemporaryFile(), TemporaryFile()  # open as long as the application
     film.truncate(50_000_000)
     archive.truncate(10**11)
+    closed = TemporaryFile()
+    closed.close()
     views: dict[str, View] = {
         "address": address,
+        "closed": lambda: send_file(closed, "text/plain"),
         "archive": lambda: send_file(f"/dev/fd/{archive.fileno()}", "application/zip"),
         "fail": fail,
         "flood": flood,
