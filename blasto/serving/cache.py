@@ -1,5 +1,6 @@
 """A shared HTTP cache in memory (RFC 9111), which also decides what other caches may store."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import lru_cache, wraps
@@ -44,6 +45,7 @@ URL = (
     *("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX", "HTTP_X_FORWARDED_PROTO"),
     "HTTP_ORIGIN",  # Flask-CORS sends `Vary` only to origins that it allows
 )
+VALUE = re.compile(r"[\t -~\x80-\xff]*")  # of a header, in Latin-1 (RFC 9110, 5.5)
 SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
 
 
@@ -77,11 +79,12 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
 
 def ask_for_all() -> None:
     """Have the site send the whole body of a public response; the cache checks the conditions."""
-    if request.method in ("GET", "HEAD"):
+    environ = request.environ  # each look at `request` takes time
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         for name in CONDITIONS:
-            request.environ.pop(name, None)
+            environ.pop(name, None)
         # The view too, which may look at the method, must not see HEAD.
-        request.method = request.environ["REQUEST_METHOD"] = "GET"
+        request.method = environ["REQUEST_METHOD"] = "GET"
 
 
 class Answer(NamedTuple):
@@ -293,13 +296,20 @@ def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     written: list[bytes] = []
 
     def start(status: str, headers: Headers, *_: Any) -> Any:
+        for name, value in headers:  # a server would find it when it is too late for an error page
+            if not VALUE.fullmatch(value):
+                raise ValueError(f"The header {name} has a character that HTTP does not allow.")
         started[:] = status, headers
         return written.append  # as old applications send their body (PEP 3333)
 
     body = app(environ, start)
-    if not started or written:  # middleware may start only when its body is read
+    if not isinstance(body, FileWrapper):  # the first part may fail, or call start()
         parts = iter(body)
-        first = next(parts, b"")
+        try:
+            first = next(parts, b"")
+        except Exception:
+            closed(body)
+            raise
         body = ClosingIterator(chain(written, [first], parts), getattr(body, "close", None))
     status, headers = started
     return Answer(status, headers, joined(headers), body, isinstance(body, FileWrapper))
