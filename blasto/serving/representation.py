@@ -48,9 +48,9 @@ class Representation:
         changed = {}
         if compressible:
             changed["Vary"] = "Accept-Encoding"
-            # Level 1 is faster, and 5 to 11 % larger. Without a time, all processes send the same
-            # bytes.
-            level = 9 if self.immutable else 1
+            # Level 1 is faster, and 5 to 11 % larger; 9 takes up to five times as long as 6, and
+            # saves 1 %. Without a time, all processes send the same bytes.
+            level = 6 if self.immutable else 1
             compressed = gzip.compress(body, level, mtime=0) if gzipped else body
             if len(compressed) < len(body):
                 body = compressed
