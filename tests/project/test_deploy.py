@@ -20,7 +20,7 @@ from tests.processes import (
     procfile,
     until,
 )
-from tests.project.shell import run
+from tests.project.shell import BIN, run
 from tests.server.test_survival import visits
 
 PIPENV = "pipenv==2026.7.1"  # which the buildpack v351 installs
@@ -38,8 +38,8 @@ def test_what_is_committed_installs_from_its_lock_and_serves(tmp_path: Path) -> 
     app.mkdir()
     run(f"git archive HEAD | tar --extract --directory {app}")
     venv.create(python)
-    venv.create(tools, with_pip=True)
-    run(f"{plain} {tools}/bin/pip install --quiet {PIPENV}", app)
+    venv.create(tools)
+    run(f"{plain} {BIN}/pip --python {tools}/bin/python install --quiet --no-compile {PIPENV}", app)
 
     run(f"{plain} {tools}/bin/pipenv verify", app)
     run(f"{plain} VIRTUAL_ENV={python} {tools}/bin/pipenv install --deploy", app)

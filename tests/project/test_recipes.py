@@ -145,7 +145,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: Server) -> Path:
     site = tmp_path_factory.mktemp("new") / "shop"
     packages = site.parent / "packages"
     run(f"{BIN}/flask startproject shop {site}")
-    run(f"{BIN}/pip install --quiet --no-compile --target {packages} {' '.join(PACKAGES)}")
+    run(f"{BIN}/pip install --quiet --target {packages} {' '.join(PACKAGES)}")
     run(f"{BIN}/pip install --quiet --target {packages} --no-deps {HTMX[0]}")
     shutil.copy(packages / HTMX[1], site / "shop" / "static" / "htmx.min.js")
     (site / "shop" / "static" / "live.js").write_text(LIVE)
