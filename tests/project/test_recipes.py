@@ -105,7 +105,8 @@ TEMPLATES = {
 }
 LIVE = """new EventSource("/events").onmessage =
     event => { document.querySelector("#event").textContent = event.data; };"""
-PREPARE = """    db.create_all()
+IMPORTS = "from flask_migrate import upgrade\n\nfrom shop.app import User, db\n"
+PREPARE = """    upgrade()
     db.session.add(User(name="Ada"))
     db.session.commit()
     return {"_user_id": "1"}
@@ -167,7 +168,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: Server) -> Path:
         ("shop/templates/base.html", "</nav>", f"{links}</nav>{MESSAGES}"),
         ("tests/pages/examples.py", "= {", '= {"pages.day": {"day": 6}, '),
         ("tests/pages/examples.py", "    return {}\n", PREPARE),
-        ("tests/pages/examples.py", "Flask\n", "Flask\n\nfrom shop.app import User, db\n"),
+        ("tests/pages/examples.py", "Flask\n", f"Flask\n{IMPORTS}"),
         ("Procfile", "web:", f"{words('release:')}\nweb:"),
     ):
         edit(site / name, old, new)
@@ -176,6 +177,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, elsewhere: Server) -> Path:
         page = f"{head}{{% block main %}}<h1>{name}</h1>{body}{{% endblock %}}"
         file = site / "shop" / "templates" / f"{name}.html"
         file.write_text(page.replace("ELSEWHERE", origin))
+    env = {"FLASK_APP": "shop", "FLASK_SECRET_KEY": "a key", "PYTHONPATH": str(packages)}
+    run(f"{BIN}/flask db init && {BIN}/flask db migrate", site, **env)
     return site
 
 
@@ -208,7 +211,7 @@ def visitor(
         for name in SETTINGS:
             patch.delenv(f"FLASK_{name}")
         release, web = re.findall(r"(?m)^\w+: (.*)", (shop / "Procfile").read_text())
-        run(f"PATH={BIN}:$PATH; flask db init && flask db migrate && {release}", shop, **env)
+        run(f"PATH={BIN}:$PATH; {release}", shop, **env)
         run(f"{BIN}/ruff check --exclude shop/app.py", shop)
         server = Server(web, upstream, shop, **env)
     route(folder, server)
