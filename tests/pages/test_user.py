@@ -218,18 +218,3 @@ def test_a_site_below_a_prefix_greets_at_its_own_urls(client: FlaskClient) -> No
         assert response.status_code == 200
         assert page.attributes("link[@rel='canonical']", "href") == [ORIGIN + url]
         assert [link for link in links if link.startswith(("/user", "/static"))] == []
-
-
-def test_a_picture_belongs_to_its_name_and_fills_its_frame() -> None:
-    pictures = {picture(str(number)) for number in range(100)}
-
-    assert len(pictures) == 100
-    for svg in map(Document, pictures):
-        points = " ".join(svg.attributes("{*}polygon", "points")).split()
-        xs, ys = zip(*(map(int, point.split(",")) for point in points), strict=True)
-        (view_box,) = svg.attributes("{*}svg", "viewBox")
-        left, top, width, height = map(int, view_box.split())
-        half = int(svg.attributes("{*}svg", "stroke-width")[0]) / 2
-        assert (min(xs), max(xs)) == (left + half, left + width - half)
-        assert (min(ys), max(ys)) == (top + half, top + height - half)
-        assert not svg.texts("{*}svg")[0]

@@ -69,11 +69,12 @@ def test_robots_may_read_every_page_and_index_the_home_page(client: FlaskClient)
     assert "noindex" not in client.get("/").text
 
 
-def test_a_picture_never_changes() -> None:
+def test_a_picture_never_changes_and_fills_its_frame() -> None:
     stars = Document(picture("Ada Lovelace"))
 
     drawn = [stars.attributes("{*}polygon", name) for name in ("points", "color")]
     assert crc32(repr(drawn).encode()) == 1919924021, "user.html says that pictures stay the same"
+    assert stars.attributes("{*}svg", "viewBox") == ["-64 -57 152 119"]
 
 
 def test_an_upload_of_more_than_16_mb_is_rejected(app: Flask, client: FlaskClient) -> None:
