@@ -38,55 +38,30 @@ OVERFLOW = """() => {
 # Shows what fades in as it is in the end.
 FINISH = """() => document.getAnimations()
     .filter(it => it.effect.getComputedTiming().iterations < Infinity).map(it => it.finish())"""
-# The controls in a page; those that another element covers, and fields without room for letters.
-# Some are hidden from eyes, but not from screen readers, or from people, but not from robots.
-CONTROLS = "main :is(button, select, textarea, input:not([type=checkbox], [type=hidden]))"
-CROWDED = """controls => controls.filter(it => {
-    if (!it.checkVisibility({opacityProperty: true})) return false;
-    if (it.disabled && getComputedStyle(it).pointerEvents === "none") return false;
-    it.scrollIntoView({block: "center"});
-    for (let part = it; part; part = part.parentElement) {
-        const {right, width, height} = part.getBoundingClientRect();
-        const clips = part === it || getComputedStyle(part).overflow !== "visible";
-        if (right < 0 || clips && Math.min(width, height) < 3) return false;
-    }
-    const {left, right, top, height} = it.getBoundingClientRect(), style = getComputedStyle(it);
+# Fields without room for two letters; some are hidden from eyes, but not from screen readers.
+FIELDS = "main :is(select, textarea, input:read-write)"
+NARROW = """fields => fields.filter(it => {
+    const {width, height} = it.getBoundingClientRect(), style = getComputedStyle(it);
     const [before, after, letter] = ["paddingLeft", "paddingRight", "fontSize"]
         .map(property => parseFloat(style[property]));
-    const found = [left + before + 1, right - after - 1]
-        .map(x => document.elementFromPoint(x, top + height / 2));
-    const narrow = right - left - before - after < letter * (it.maxLength === 1 ? 1 : 2);
-    return narrow && it.matches("select, :read-write") || !found.every(it.contains.bind(it));
+    const isShown = it.checkVisibility({opacityProperty: true}) && Math.min(width, height) > 3;
+    return isShown && width - before - after < letter * (it.maxLength === 1 ? 1 : 2);
 }).map(it => it.outerHTML)"""
 SCHEME = "getComputedStyle(document.documentElement).colorScheme"
 GROUND = """[document.documentElement, document.body]
     .map(it => getComputedStyle(it).background).join()"""
 FOCUS = """() => {
     const element = document.activeElement, style = getComputedStyle(element);
-    const clear = "rgba(0, 0, 0, 0)", colour = it => getComputedStyle(it).backgroundColor;
-    let ground = element.parentElement;
-    while (ground && colour(ground) === clear) ground = ground.parentElement;
     const ringed = style => style.outlineStyle === "auto"  // the browser's own
-        || style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2
-        && !(ground && [colour(ground), clear].includes(style.outlineColor));
+        || style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
     // Its box may have the ring in its place, or what is drawn beside a hidden field.
     const places = [element, element.parentElement, element.nextElementSibling];
     const ring = places.some(it => it && ringed(getComputedStyle(it)));
+    const isAbove = element.getBoundingClientRect().bottom + scrollY <= 0;
     // The focus may be inside, such as on the calendar of a date, or nowhere.
     const elsewhere = element.matches("body, iframe, audio, video, :not(:focus)");
-    const seen = elsewhere || ring || style.boxShadow !== "none";
+    const seen = elsewhere || (ring || style.boxShadow !== "none") && !isAbove;
     return seen ? null : element.outerHTML.slice(0, 80);
-}"""
-# Whether something before <main> has the focus.
-IS_BEFORE = """() => {
-    const main = document.querySelector("main"), element = document.activeElement;
-    return element !== document.body && main?.compareDocumentPosition(element) === 2;
-}"""
-# Has the next Tab begin at the top, even if a field has autofocus.
-TO_TOP = """() => {
-    document.body.tabIndex = -1;
-    document.body.focus();
-    document.body.removeAttribute("tabindex");
 }"""
 
 
@@ -145,14 +120,14 @@ def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Ho
             tab.set_viewport_size(screen)
             set_text_size(tab, size)
             yield from overflow(tab)
-            crowded = tab.locator(CONTROLS).evaluate_all(CROWDED)
+            narrow = tab.locator(FIELDS).evaluate_all(NARROW)
             where = f"{screen['width']} pixels with text of {size} pixels"
-            yield from (f"has no room on {where} for {it}" for it in crowded)
+            yield from (f"has no room on {where} for {it}" for it in narrow)
 
     hold_in_tabs(check)
 
 
-def test_the_keyboard_shows_where_it_is_and_skips_to_the_content(hold_in_tabs: Hold) -> None:
+def test_the_keyboard_shows_where_it_is(hold_in_tabs: Hold) -> None:
     def check(tab: Tab) -> Iterator[str]:
         controls = tab.locator(
             "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
@@ -161,17 +136,6 @@ def test_the_keyboard_shows_where_it_is_and_skips_to_the_content(hold_in_tabs: H
         for _ in range(controls.count() + 6 * dates.count()):
             tab.keyboard.press("Tab")
             if element := tab.evaluate(FOCUS):
-                yield f"has no outline or shadow on {element}, which has the focus: see style.css"
-        tab.reload()
-        tab.evaluate(TO_TOP)
-        tab.keyboard.press("Tab")
-        if tab.locator("dialog:modal :focus").count() or not tab.evaluate(IS_BEFORE):
-            return  # there is nothing to skip
-        works = tab.evaluate("document.activeElement.getBoundingClientRect().top >= 0")
-        if tab.locator("a[href^='#']:focus").count():
-            tab.keyboard.press("Enter")
-        works = works and tab.locator("main:is(:focus, :target), main :target").count()
-        if tab.locator("main").count() and not works:  # without <main>, axe says so
-            yield "has no skip link to <main> as its first control: see base.html"
+                yield f"does not show the focus, or hides what has it, at {element}: see style.css"
 
     hold_in_tabs(check)

@@ -67,6 +67,9 @@ def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(pages: 
             yield f'is from right to left: <html lang="{language}" dir="rtl">'
         if page.document.errors:
             yield f"is not valid HTML: {'; '.join(page.document.errors)}"
+        before = [page.document.attributes(f"body/{it}//a", "href") for it in ("header", "nav")]
+        if any(before) and not page.document.attributes("a", "href")[0].startswith("#"):
+            yield "has no link to its <main> before all others, to skip them: see base.html"
         ids = Counter(page.document.attributes("*", "id"))
         if repeated := [name for name, count in ids.items() if count > 1]:
             yield f"has more than one element with the id {repeated}"
