@@ -38,14 +38,18 @@ OVERFLOW = """() => {
 # Shows what fades in as it is in the end.
 FINISH = """() => document.getAnimations()
     .filter(it => it.effect.getComputedTiming().iterations < Infinity).map(it => it.finish())"""
-# Fields without room for two letters; some are hidden from eyes, but not from screen readers.
+# Fields that something covers, or without room for two letters. Some are hidden from eyes.
 FIELDS = "main :is(select, textarea, input:read-write)"
-NARROW = """fields => fields.filter(it => {
-    const {width, height} = it.getBoundingClientRect(), style = getComputedStyle(it);
-    const [before, after, letter] = ["paddingLeft", "paddingRight", "fontSize"]
-        .map(property => parseFloat(style[property]));
-    const isShown = it.checkVisibility({opacityProperty: true}) && Math.min(width, height) > 3;
-    return isShown && width - before - after < letter * (it.maxLength === 1 ? 1 : 2);
+CROWDED = """fields => fields.filter(it => {
+    it.scrollIntoView({block: "center"});
+    const {left, right, top, width, height} = it.getBoundingClientRect();
+    const style = getComputedStyle(it), letter = parseFloat(style.fontSize);
+    const start = left + parseFloat(style.paddingLeft);
+    const end = right - parseFloat(style.paddingRight);
+    const found = [start + 1, end - 1].map(x => document.elementFromPoint(x, top + height / 2));
+    const narrow = end - start < letter * (it.maxLength === 1 ? 1 : 2);
+    const shown = it.checkVisibility({opacityProperty: true}) && Math.min(width, height) > 3;
+    return shown && (narrow || found.some(other => other && other !== it));
 }).map(it => it.outerHTML)"""
 SCHEME = "getComputedStyle(document.documentElement).colorScheme"
 GROUND = """[document.documentElement, document.body]
@@ -120,9 +124,9 @@ def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Ho
             tab.set_viewport_size(screen)
             set_text_size(tab, size)
             yield from overflow(tab)
-            narrow = tab.locator(FIELDS).evaluate_all(NARROW)
+            crowded = tab.locator(FIELDS).evaluate_all(CROWDED)
             where = f"{screen['width']} pixels with text of {size} pixels"
-            yield from (f"has no room on {where} for {it}" for it in narrow)
+            yield from (f"has no room on {where} for {it}" for it in crowded)
 
     hold_in_tabs(check)
 
