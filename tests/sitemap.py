@@ -292,10 +292,6 @@ class Survey(logging.Handler):
             self.problems[SIGN_IN].append(str(page))
         elif not endpoint and status >= 300 and status != 404:
             self.problems[f"is {response.status}: {HIDDEN}"].append(str(page))
-        elif len(response.history) == MAX_REDIRECTS:
-            self.problems[f"redirects without end, at last to {response.location}"].append(
-                str(page)
-            )
         elif status == 404 and endpoint in EXAMPLES:
             self.problems["is 404: change its example, or let prepare() make it"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:
