@@ -179,7 +179,6 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
     for file, text in {
         "static/my.js": "console.log\n",
         "static/my.css": "{#bread { color: red }}\n",
-        "prices.py": "BREAD = 3\n",
         "../README.md": "Ours.\n",
     }.items():
         (package / file).write_text(text)
