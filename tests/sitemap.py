@@ -26,10 +26,6 @@ from blasto.app import create_app
 from tests.pages.examples import EXAMPLES, NO_PAGES, prepare
 from tests.processes import PACKAGE, ROOT
 
-LINKED = (
-    *("stylesheet", "icon", "apple-touch-icon", "manifest", "preload"),
-    *("alternate", "next", "prev"),
-)
 ORIGIN = "http://localhost"
 SECONDS = 10  # for a response in process
 MAX_BYTES = 10_000_000  # of a page
@@ -87,12 +83,10 @@ class Document:
 
     def links(self, url: str) -> list[str]:
         """Return the URLs on the same site that the page at `url` links to or loads."""
-        links = self.attributes("{*}a", "href") + self.attributes("area", "href")
-        links += self.attributes("*", "src") + self.attributes("video", "poster")
+        names = ("href", "src", "poster")
+        links = [link for name in names for link in self.attributes("*", name)]
         for choice in self.attributes("*", "srcset"):
             links += re.findall(r"([^\s,]\S*[^\s,])[^,]*", choice)
-        for rel in LINKED:
-            links += self.attributes(f"link[@rel='{rel}']", "href")
         shown = self.attributes("meta[@property]", "content")
         return on_site(url, *links, *(link for link in shown if link.startswith(ORIGIN)))
 
@@ -292,6 +286,10 @@ class Survey(logging.Handler):
             self.problems[SIGN_IN].append(str(page))
         elif not endpoint and status >= 300 and status != 404:
             self.problems[f"is {response.status}: {HIDDEN}"].append(str(page))
+        elif len(response.history) == MAX_REDIRECTS:
+            self.problems[f"redirects without end, at last to {response.location}"].append(
+                str(page)
+            )
         elif status == 404 and endpoint in EXAMPLES:
             self.problems["is 404: change its example, or let prepare() make it"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:

@@ -213,7 +213,9 @@ FAULTS = {
     "guarded": ("<p>", "<form method=post></form><p>", "which is refused: No token"),
     "upload": ("<p>", "<form method=post><input type=file></form><p>", "sends no file"),
     "lost": ("<p>", "<form><input></form><p>", "it has no name"),
+    "unsent": ("<p>", "<form><input name=a><input name=b></form><p>", "without a <button>"),
     "elsewhere": ("<p>", "<form action='https://pay.test'></form><p>", "which browsers block"),
+    "scripted": ("<p>", "<p><a href='javascript:history.back()'>Back</a>", "use a <button>"),
     "signed": ("<p>", "<p>{{ 1 / 0 if session.user }}", "(signed(), signed in) fails"),
     "asked": ("<p>", "<a href=?q=1>1</a>{{ 1 / (request.args.q or 1) | int }}", "?q=x, which"),
     "found": ("<p>", "<a href=?q=1>1</a>{% if request.args %}<p><div>{% endif %}<p>", "?q=1 (f"),
@@ -270,6 +272,10 @@ def chat():
 def midway() -> Iterator[str]:
     yield "<!doctype html>"
     raise ValueError("midway")
+
+@pages.get("/loop")
+def loop() -> ResponseReturnValue:
+    return redirect(url_for(".loop"))
 """
 REPORTS = {
     "half": "has 2 of <h1>",
@@ -277,6 +283,7 @@ REPORTS = {
     "members": "asks to sign in",
     "item": "leads to /item/1000000000, which fails",
     "monitored": "is 400 for HEAD",
+    "loop": "redirects without end",
     "midway": "fails with 500: ValueError: midway",
 }
 
