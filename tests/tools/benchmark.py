@@ -9,12 +9,9 @@ and the range of the rounds.
 import os
 import platform
 import re
-import resource
 import subprocess
-import time
 import venv
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -111,12 +108,6 @@ def cpu_seconds(server: Server) -> float:
     return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
-def memory(server: Server) -> float:
-    """Return the MB of all processes of a server, shared memory counted once."""
-    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in server.processes()]
-    return sum(int(rollup.partition("\nPss:")[2].split()[0]) for rollup in rollups) / 1024
-
-
 def rate(server: Server, *script: str) -> float:
     """Return how many requests a server answers in a second of processor time."""
     url = f"http://127.0.0.1:{server.port}/user/Bo"
@@ -128,20 +119,12 @@ def rate(server: Server, *script: str) -> float:
     return int(re.findall(r"(\d+) requests in", report)[0]) / (cpu_seconds(server) - before)
 
 
-def boot_seconds(start: Callable[[], Server]) -> float:
-    """Return the time from starting a server to its first response."""
-    begun = time.monotonic()
-    with start():
-        return time.monotonic() - begun
-
-
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
     del os.environ["FLASK_SECRET_KEY"]  # the peers have none, and so no sessions
     python = install()
     rows: defaultdict[str, list[float]] = defaultdict(list)
     with ExitStack() as stack:
-        site, two = (stack.enter_context(procfile(WEB_CONCURRENCY=count)) for count in "12")
+        site = stack.enter_context(procfile(WEB_CONCURRENCY="1"))
         etag = site.get("/user/Bo", "HEAD", {"Accept-Encoding": "gzip"}).headers["ETag"]
         peers = {name: stack.enter_context(peer(python, name)) for name in NAMES}
         for number in range(ROUNDS):
@@ -151,20 +134,7 @@ def main() -> None:
                 rows[f"page from the cache / {name}"].append(hot / rate(peers[name]))
                 if has_names:
                     rows[f"new name / {name}"].append(new / rate(peers[name], *NEW))
-            rows["two workers / one"].append(rate(two, *NEW) * 2 / new)
-            with ExitStack() as idle:
-                for _ in range(1000):
-                    idle.enter_context(site.connect())
-                beside = rate(site)
-            rows["1,000 idle connections / none"].append(beside / rate(site))
-            boots = [boot_seconds(start) for start in (procfile, lambda: peer(python, "bare"))]
-            rows["seconds to the first page / bare"].append(boots[0] / boots[1])
             print(f"round {number + 1} of {ROUNDS}")
-        size = memory(site)
-        rows["memory / bare"].append(size / memory(peers["bare"]))
-        for _ in range(ROUNDS):
-            rate(site, *NEW)
-        rows["memory after as many more new names"].append(memory(site) / size)
     print(f"Python {platform.python_version()} on {os.cpu_count()} cores")
     for row, ratios in rows.items():
         print(f"| {row} | {median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |")
