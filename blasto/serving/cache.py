@@ -46,7 +46,8 @@ URL = (
     "HTTP_ORIGIN",  # Flask-CORS sends `Vary` only to origins that it allows
 )
 VALUE = re.compile(r"[\t -~\x80-\xff]*")  # of a header, in Latin-1 (RFC 9110, 5.5)
-SEEN = "serving.seen"  # in the environ: a list, to which the URL that Flask sees is added
+SEEN = "serving.seen"  # in the environ: a list of the writes before, and the URL that Flask sees
+SLOTS = 1_000  # in which writes are counted, by the hash of their path
 
 
 def cache_publicly(seconds: int) -> Callable[[View], View]:
@@ -153,6 +154,10 @@ def path_of(url: Url) -> str:
     return f"{root}{path}"
 
 
+def slot_of(path: str) -> int:
+    return hash(path) % SLOTS
+
+
 class Cache:
     """WSGI middleware that sees each response last, and stores what any cache may store."""
 
@@ -161,7 +166,7 @@ class Cache:
         self.app = app
         self.entries: OrderedDict[Key, Representation] = OrderedDict()  # oldest first
         self.bytes = 0
-        self.pending: dict[int, tuple[str, list[Any]]] = {}  # the path of each request, and SEEN
+        self.writes = [0] * SLOTS
         self.lock = Lock()
 
         @flask.url_value_preprocessor
@@ -181,37 +186,24 @@ class Cache:
         """Send the stored response, or else that of the site."""
         entry = self.entries.get(key) if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
         if not entry or not is_for_all(entry, environ):
-            return self.ask(key, environ, start_response)
+            return self.forward(key, environ, start_response)
         if (age := int(monotonic() - entry.stored_at)) < entry.max_age:
             return entry.send(environ, start_response, ("Age", str(age)))
         with entry.renewal:  # one request renews it, and the others wait
             if self.entries.get(key) is entry:
                 try:
-                    return self.ask(key, environ, start_response)
+                    return self.forward(key, environ, start_response)
                 finally:
-                    self.remove(key, entry)
+                    with self.lock:
+                        self.discard(key, entry)
         return self.respond(key, environ, start_response)
-
-    def ask(
-        self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """Send the response of the site, and note what is written meanwhile."""
-        environ[SEEN] = seen = list[Any]()
-        self.pending[id(seen)] = path_of(key[0]), seen
-        try:
-            return self.forward(key, environ, start_response)
-        finally:
-            del self.pending[id(seen)]
 
     def forward(
         self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Send the response of the site, and store it if it is public."""
-        sent = {name: environ[name] for name in ("REQUEST_METHOD", *CONDITIONS) if name in environ}
-        if "HTTP_IF_MATCH" in environ:  # a view has its own ETags, not those of their encodings
-            environ["HTTP_IF_MATCH"] = environ["HTTP_IF_MATCH"].replace('-gzip"', '"')
+        environ[SEEN] = [self.writes[slot_of(path_of(key[0]))]]
         answer = call(self.app, environ)
-        environ.update(sent)
         said = "no-store" if self.flask.debug else who_may_store(answer, environ)
         if said != answer.fields.get("cache-control"):
             headers = replaced(answer.headers, {"Cache-Control": said})
@@ -246,31 +238,27 @@ class Cache:
         # view may depend on anything.
         is_plain = "content-encoding" not in fields and (said.shared or not is_file)
         if is_plain and is_for_all(entry, environ):
-            self.store(key, entry, environ[SEEN])
+            self.store(key, entry, environ)
         return entry.send(environ, start_response)
 
-    def store(self, key: Key, entry: Representation, seen: list[Any]) -> None:
+    def store(self, key: Key, entry: Representation, environ: WSGIEnvironment) -> None:
         """Store a response that has a lifetime, and evict the oldest ones when there is no room."""
         if not entry.max_age or sum(map(len, filter(None, key[0]))) > MAX_KEY:
             return
         with self.lock:
-            if seen != [key[0]]:  # Flask has seen another URL, or a write has come meanwhile
+            # A write may have come meanwhile, or Flask have seen another URL.
+            if environ[SEEN] != [self.writes[slot_of(path_of(key[0]))], key[0]]:
                 return
-            self.discard(key)
+            self.discard(key, self.entries.get(key))
             self.entries[key] = entry
             self.bytes += entry.size
             while len(self.entries) > MAX_ENTRIES or self.bytes > MAX_BYTES:
-                self.discard(next(iter(self.entries)))
+                self.discard(*next(iter(self.entries.items())))
 
-    def remove(self, key: Key, entry: Representation) -> None:
-        """Remove an entry, unless another has taken its place."""
-        with self.lock:
-            if self.entries.get(key) is entry:
-                self.discard(key)
-
-    def discard(self, key: Key) -> None:
-        """Remove what is stored for a key, if anything; the caller has the lock."""
-        if entry := self.entries.pop(key, None):
+    def discard(self, key: Key, entry: Representation | None) -> None:
+        """Remove an entry, unless another has taken its place; the caller has the lock."""
+        if entry and self.entries.get(key) is entry:
+            del self.entries[key]
             self.bytes -= entry.size
 
     def invalidate(self, environ: WSGIEnvironment, location: str) -> None:
@@ -280,18 +268,22 @@ class Cache:
             unquote(urlsplit(location).path, "latin-1"),
         }
         with self.lock:
-            for path, seen in [*self.pending.values()]:
-                if path in paths:
-                    seen.append("written")
-        for key, entry in [*self.entries.items()]:
-            if path_of(key[0]) in paths:
-                self.remove(key, entry)
+            for path in paths:
+                self.writes[slot_of(path)] += 1
+            for key, entry in [*self.entries.items()]:
+                if path_of(key[0]) in paths:
+                    self.discard(key, entry)
 
 
 def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
-    """Return the response of an application, before any of it is sent."""
+    """Return the response of an application, before any of it is sent.
+
+    It gets a copy of the environment, because the cache asks for another method and conditions.
+    """
     # For a range, gunicorn's would read all that is before it; and uWSGI's is a function.
-    environ["wsgi.file_wrapper"] = FileWrapper
+    environ = {**environ, "wsgi.file_wrapper": FileWrapper}
+    if "HTTP_IF_MATCH" in environ:  # a view has its own ETags, not those of their encodings
+        environ["HTTP_IF_MATCH"] = environ["HTTP_IF_MATCH"].replace('-gzip"', '"')
     started: list[Any] = []
     written: list[bytes] = []
 
