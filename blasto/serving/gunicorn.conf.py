@@ -76,9 +76,6 @@ forwarder_headers = ""
 # Only the header that the README names: by default, a client's X-Forwarded-Ssl can contradict it.
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 
-# gunicorn would log 0 bytes of a file; and gevent has no sendfile(2).
-sendfile = False
-
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
