@@ -2,10 +2,10 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import lru_cache, partial
 from http import HTTPStatus
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.util import request_uri
@@ -29,6 +29,8 @@ SETTINGS = (
     ("MAX_FORM_MEMORY_SIZE", int | None, "a number of bytes"),
     ("SECRET_KEY", str | bytes | None, "text, not a number"),
 )
+Network = IPv4Network | IPv6Network
+
 ADDRESS = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
@@ -91,10 +93,13 @@ class Gate:
         for name, kind, wanted in SETTINGS:
             if not isinstance(flask.config[name], kind):
                 raise click.ClickException(f"FLASK_{name} must be {wanted}.")
-        self.https_only = https_only(flask.config.get("HTTPS_ONLY", False))
+        self.https_only = flask.config.get("HTTPS_ONLY", False)
+        if self.https_only not in (True, False):  # 1 and 0 are equal to these
+            raise click.ClickException(f"FLASK_HTTPS_ONLY must be 1 or 0, not {self.https_only!r}.")
         flask.config["TRUSTED_HOSTS"] = hosts = trusted_hosts(flask.config["TRUSTED_HOSTS"])
-        self.is_served = host_check(hosts)
-        self.is_proxy = proxy_check(os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
+        self.is_served = lru_cache(partial(is_served, trusted=hosts))
+        networks = trusted_networks(os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
+        self.is_proxy = lru_cache(partial(is_proxy, networks=networks))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request_id = name_request(environ)
@@ -177,13 +182,6 @@ def plain_text(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WSGI
     return app
 
 
-def https_only(value: Any) -> bool:
-    """Return the setting HTTPS_ONLY."""
-    if value not in (True, False):  # 1 and 0 are equal to these
-        raise click.ClickException(f"FLASK_HTTPS_ONLY must be 1 or 0, not {value!r}.")
-    return bool(value)
-
-
 def trusted_hosts(value: Any) -> list[str] | None:
     """Return the setting TRUSTED_HOSTS in lower case, or None for any host."""
     if value is None:
@@ -201,40 +199,32 @@ def trusted_hosts(value: Any) -> list[str] | None:
     return hosts
 
 
-def host_check(trusted: list[str] | None) -> Callable[[str], bool]:
-    """Return a function that tells whether a Host header names a host, and a trusted one."""
-
-    @lru_cache
-    def is_served(host: str) -> bool:
-        try:
-            host.encode("idna")  # as Werkzeug does to build a URL
-        except UnicodeError:
-            return False
-        return host_is_trusted(host, trusted)
-
-    return is_served
-
-
-def proxy_check(setting: str) -> Callable[[str], bool]:
-    """Return a function that tells whether an address is that of a trusted proxy."""
-    addresses = [part.strip() for part in setting.split(",") if part.strip()]
+def is_served(host: str, trusted: list[str] | None) -> bool:
+    """Return whether a Host header names a host, and a trusted one."""
     try:
-        networks = [ip_network(it, strict=False) for it in addresses if it != "*"]
+        host.encode("idna")  # as Werkzeug does to build a URL
+    except UnicodeError:
+        return False
+    return host_is_trusted(host, trusted)
+
+
+def trusted_networks(value: str) -> list[Network]:
+    """Return the setting FORWARDED_ALLOW_IPS."""
+    parts = value.replace("*", "0.0.0.0/0,::/0").split(",")
+    try:
+        return [ip_network(part.strip(), strict=False) for part in parts if part.strip()]
     except ValueError as error:
         raise click.ClickException(
             "FORWARDED_ALLOW_IPS must be * or addresses and networks separated by commas, "
             f"such as 127.0.0.1,10.0.0.0/8: {error}."
         ) from None
 
-    @lru_cache
-    def is_proxy(address: str) -> bool:
-        if "*" in addresses or not address:  # none on a Unix socket
-            return True
-        try:
-            ip = ip_address(address)
-        except ValueError:
-            return False
-        mapped = getattr(ip, "ipv4_mapped", None) or ip  # IPv4 on a dual-stack socket
-        return any(ip in network or mapped in network for network in networks)
 
-    return is_proxy
+def is_proxy(address: str, networks: list[Network]) -> bool:
+    """Return whether an address is that of a trusted proxy."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return not address  # none on a Unix socket
+    mapped = getattr(ip, "ipv4_mapped", None) or ip  # IPv4 on a dual-stack socket
+    return any(ip in network or mapped in network for network in networks)
