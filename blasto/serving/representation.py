@@ -132,14 +132,12 @@ def condition(environ: WSGIEnvironment, etag: str, last_modified: str | None) ->
         tags = Request({"HTTP_IF_MATCH": match[:MAX_FIELD]}).if_match
         if not (tags.star_tag or (etag[0] == '"' and tags.contains_raw(etag))):
             return "412 PRECONDITION FAILED"
-    if none_match is None:
-        since = environ.get("HTTP_IF_MODIFIED_SINCE", "")[:MAX_FIELD]
-        sent = {"HTTP_IF_MODIFIED_SINCE": since}
-        modified = not since or is_resource_modified(sent, last_modified=last_modified)
-    else:
-        sent = {"HTTP_IF_NONE_MATCH": none_match[:MAX_FIELD]}
-        modified = none_match != etag and is_resource_modified(sent, etag)
-    return OK if modified else "304 NOT MODIFIED"
+    if none_match == etag:  # as most clients send it
+        return "304 NOT MODIFIED"
+    names = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
+    sent = {name: environ[name][:MAX_FIELD] for name in names if name in environ}
+    is_known = sent and not is_resource_modified(sent, etag, last_modified=last_modified)
+    return "304 NOT MODIFIED" if is_known else OK
 
 
 def is_compressible(fields: dict[str, str]) -> bool:
