@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 from fnmatch import fnmatch
-from functools import cache
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -94,17 +93,11 @@ def write(files: Files, folder: Path) -> Path:
     return folder
 
 
-@cache
-def local_variables() -> list[str]:
-    """Return the variables that tie git to one repository, as those in its hooks do."""
-    command = ["git", "rev-parse", "--local-env-vars"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True)
-    return listed.stdout.split()
-
-
 def git(*arguments: str, cwd: Path | None = None, **extra: str) -> str:
     """Run git, by default in this checkout, whatever repository the environment names."""
-    env = {k: v for k, v in os.environ.items() if k not in local_variables()} | extra
+    # These tie git to one repository, as in a hook.
+    local = subprocess.check_output(["git", "rev-parse", "--local-env-vars"], text=True).split()
+    env = {k: v for k, v in os.environ.items() if k not in local} | extra
     command = ["git", *arguments]
     done = subprocess.run(command, cwd=cwd or ROOT, env=env, check=False, capture_output=True)
     if done.returncode:
