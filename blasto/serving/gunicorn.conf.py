@@ -21,13 +21,13 @@ def number(variable: str, least: int, most: int, *, default: int) -> int:
 # fail (https://github.com/pallets/flask/issues/5881): WEB_THREADS is for these.
 web_threads = number("WEB_THREADS", 0, 1_000, default=0)
 threads = max(1, web_threads)
-worker_class = "gthread" if web_threads else "gevent"
-if worker_class == "gevent":
+if not web_threads:
     # Before anything uses TLS, also if GUNICORN_CMD_ARGS has --preload (gevent #1016).
     import gevent.monkey
     import gevent.socket
 
     gevent.monkey.patch_all()
+    from gunicorn.workers.ggevent import GeventWorker
 
 import logging
 import resource
@@ -176,12 +176,12 @@ def pre_request(_worker: Any, req: Any) -> None:
     # By default, trailers may have 800 kB, whose lines gunicorn counts anew at each packet.
     if hasattr(getattr(req, "body", None), "reader"):
         req.body.reader.limit_trailer_section = limit_request_line
-    if worker_class == "gevent":
+    if not web_threads:
         gevent.getcurrent().request = req  # for worker_abort()
         waiting.pop(connection_of(req), None)
 
 
-if worker_class == "gevent":
+if not web_threads:
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
     PAUSE = 1e-9  # seconds; if it were 0, gevent would look at others only every 50th time
@@ -242,6 +242,7 @@ if worker_class == "gevent":
     # Clients that the site waits for, oldest first, and how many bytes of headers each has sent:
     # none if it is idle after a request, at least one otherwise.
     waiting: dict[Any, int] = {}
+    idle: set[Any] = set()  # of these, since the worker ends
 
     def close_oldest() -> None:
         """Close the connection that the site has waited for longest."""
@@ -256,52 +257,47 @@ if worker_class == "gevent":
         with suppress(OSError):  # its client may have closed it
             client._sock.shutdown(how)
 
-    def post_worker_init(worker: Any) -> None:
-        """Close waiting connections if the worker ends or has hardly room for another."""
-        if worker.cfg.worker_class_str != "gevent":  # by GUNICORN_CMD_ARGS
-            return
-        handle, handle_error, notify = worker.handle, worker.handle_error, worker.notify
-        idle: set[Any] = set()
+    class GreenletWorker(GeventWorker):
+        """Closes waiting connections if it ends or has hardly room for another."""
 
-        def make_room() -> None:
-            for _ in range(len(clients) - len(closed) - int(worker.worker_connections * 0.9)):
+        def make_room(self) -> None:
+            for _ in range(len(clients) - len(closed) - int(self.worker_connections * 0.9)):
                 close_oldest()
 
-        def notify_each_second() -> None:
-            notify()
+        def notify(self) -> None:  # each second
+            super().notify()
             closed.clear()  # a WebSocket's view may go on, and takes room
-            make_room()  # a full worker accepts none, which would call it
+            self.make_room()  # a full worker accepts none, which would call it
             # A worker that ends would wait for idle connections, and delay its successor; and
             # proxies would use them until it is killed.
-            for client in [it for it, size in waiting.items() if not (size or worker.alive)]:
+            for client in [it for it, size in waiting.items() if not (size or self.alive)]:
                 if client in idle:  # for a second
                     shut(client, socket.SHUT_RD)  # a request that has come is still read
                 idle.add(client)
 
-        def handle_other_error(*arguments: Any) -> None:
+        def handle_error(self, req: Any, client: Any, address: Any, error: BaseException) -> None:
             # At exit, gunicorn would send a 500 on connections without a request.
-            if not isinstance(arguments[-1], gevent.GreenletExit):
-                handle_error(*arguments)
+            if not isinstance(error, gevent.GreenletExit):
+                super().handle_error(req, client, address, error)
 
-        def handle_client(listener: Any, connection: Any, address: Any) -> None:
+        def handle(self, listener: Any, connection: Any, address: Any) -> None:
             client = connection
-            if not worker.cfg.is_ssl and worker.cfg.http_protocols == ["h1"]:
+            if not self.cfg.is_ssl and self.cfg.http_protocols == ["h1"]:
                 client = Client(connection.family, fileno=connection.detach())
             # gunicorn parses IPv6 addresses four times as slowly; a Unix socket has none.
-            is_ip = isinstance(address, tuple)
-            address = (address[0].removeprefix("::ffff:"), *address[1:]) if is_ip else address
+            if isinstance(address, tuple):
+                address = (address[0].removeprefix("::ffff:"), *address[1:])
             clients.add(client)
-            make_room()
+            self.make_room()
             waiting[client] = 1
             try:
-                handle(listener, client, address)
+                super().handle(listener, client, address)
             finally:
                 clients.discard(client)
                 closed.discard(client)
                 waiting.pop(client, None)
 
-        worker.handle, worker.handle_error = handle_client, handle_other_error
-        worker.notify = notify_each_second
+    worker_class: Any = GreenletWorker
 
     def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
         client = connection_of(req)
@@ -345,6 +341,7 @@ else:
         else:
             util.close(conn.sock)
 
+    worker_class = "gthread"
     TConn.close = close
 
     def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
