@@ -43,17 +43,13 @@ class SecurityHeaders:
         """Send the response of any application with the headers."""
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
-            return start_response(status, self.complete(headers, environ), *exc_info)
+            present = {name.lower() for name, _ in headers}
+            missing = [header for name, header in self.headers.items() if name not in present]
+            if environ["wsgi.url_scheme"] == "https" and HSTS[0].lower() not in present:
+                missing.append(HSTS)
+            return start_response(status, headers + missing, *exc_info)
 
         return app(environ, start)
-
-    def complete(self, headers: Headers, environ: WSGIEnvironment) -> Headers:
-        """Return the headers of a response, and the security headers that it lacks."""
-        present = {name.lower() for name, _ in headers}
-        missing = [header for name, header in self.headers.items() if name not in present]
-        if environ["wsgi.url_scheme"] == "https" and HSTS[0].lower() not in present:
-            missing.append(HSTS)
-        return headers + missing
 
 
 def policy(sources: Any) -> str:
