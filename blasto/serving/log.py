@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from wsgiref.types import WSGIEnvironment
 
@@ -48,8 +47,6 @@ def request_id() -> str:
 class LogfmtHandler(logging.StreamHandler):
     """Writes each record as one line of logfmt, whatever its message contains."""
 
-    failed = False
-
     def format(self, record: logging.LogRecord) -> str:
         now = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = "" if "DYNO" in os.environ else f"time={now} "  # Heroku adds the time
@@ -62,10 +59,6 @@ class LogfmtHandler(logging.StreamHandler):
         return "\n    ".join([line, *(repr(text)[1:-1] for text in details)])
 
     def handleError(self, record: logging.LogRecord) -> None:  # logging's own name
-        """Report once that the log cannot be written; no response fails for that."""
+        """Lose an event that cannot be written, which gunicorn.conf.py reports once."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
-        elif not self.failed:
-            self.failed = True
-            with suppress(OSError):
-                print(f"The log cannot be written: {sys.exception()}", file=sys.stderr)

@@ -171,7 +171,7 @@ def test_a_client_can_forge_no_line(capsys: Capture) -> None:
     assert output.replace("\n", "").isprintable()
 
 
-def test_a_log_that_cannot_be_written_is_reported_once(
+def test_a_log_that_cannot_be_written_changes_no_response(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     with suppress(OSError), open("/dev/full", "w") as full:
@@ -181,7 +181,7 @@ def test_a_log_that_cannot_be_written_is_reported_once(
         monkeypatch.undo()
 
     assert statuses == [500, 500]
-    assert capsys.readouterr().err.count("The log cannot be written") == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_a_mistake_in_a_log_call_is_shown(capsys: Capture) -> None:
