@@ -195,6 +195,8 @@ class Survey(logging.Handler):
         try:
             with self.app.app_context():
                 self.session = prepare(self.app)
+            for name in logging.root.manager.loggerDict:  # Alembic disables them
+                logging.getLogger(name).disabled = False
             self.new_cookie()
         except Exception as error:  # of whatever kind, it is reported
             self.session = {}

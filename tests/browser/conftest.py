@@ -31,7 +31,7 @@ NOTICES = (
     *("[DOM]", "Autofocus processing", "Canvas2D:", "[.WebGL-"),
     "Service Worker registration blocked by Playwright",
 )
-PASSIVE = {"image", "font", "media", "stylesheet"}
+PASSIVE = {"document", "font", "image", "media", "stylesheet"}
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = defaultdict(list)
 # Faults of the pages, and then of the elements.

@@ -14,7 +14,13 @@ from xml.etree.ElementTree import Element
 import pytest
 from flask import Flask, abort
 from flask.testing import FlaskClient
-from werkzeug.exceptions import BadRequest, HTTPException, default_exceptions
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    InternalServerError,
+    NotFound,
+    default_exceptions,
+)
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import TestResponse
 
@@ -44,6 +50,7 @@ NAMING = (
     *("for", "form", "aria-labelledby", "aria-describedby", "commandfor", "list"),
     "popovertarget",
 )
+SECRET = ("@type='password'", "@name='csrf_token'")
 # Form fields, and the types that they have by default.
 TYPES = {"button": "submit", "input": "text", "select": "", "textarea": ""}
 BUTTONS = {"submit", "image", "button", "reset"}
@@ -199,8 +206,8 @@ def losses(page: Page, form: Element) -> Iterator[str]:
     name = f"has a form for {action}"
     if method not in {"get", "post", "dialog"}:
         yield f'{name} with method="{method}", for which browsers use GET'
-    if method == "get" and form.findall(".//input[@type='password']"):
-        yield f'{name} that shows a password in its URL: it needs method="post"'
+    if method == "get" and any(form.findall(f".//input[{it}]") for it in SECRET):
+        yield f'{name} that shows a password or a token in its URL: it needs method="post"'
     url = urljoin(ORIGIN + page.url, action)
     policy = page.response.headers.get("Content-Security-Policy", "")
     allowed = policy.partition("form-action ")[2].partition(";")[0].split()
@@ -246,7 +253,12 @@ def test_requests_of_monitors_and_crawlers_do_not_fail(
         if status >= 400:
             yield f'is {status} for HEAD: ask for request.method == "POST", not == "GET"'
         paths = [urldefrag(link).url.partition("?") for link in page.document.links(page.url)]
-        odd = [f"{path}?{'=x&'.join(parse_qs(query))}=x" for path, _, query in paths if query]
+        odd = [
+            f"{path}?{'&'.join(f'{name}={value}' for name in parse_qs(query))}"
+            for path, _, query in paths
+            for value in ("x", "0")
+            if query
+        ]
         values = EXAMPLES.get(page.endpoint, {})
         unknown = {name: 10**9 if isinstance(it, int) else "no-such" for name, it in values.items()}
         with suppress(Exception):  # of a converter that takes no such value
@@ -306,6 +318,11 @@ def test_a_public_page_is_the_same_for_everyone_compressed_and_revalidated(
 
     def check(page: Page) -> Iterator[str]:
         headers, control = page.response.headers, page.response.cache_control
+        if page.cookie:
+            app = create_app()
+            own, next_visitors = get(app, page.url, page.cookie).text, get(app, page.url).text
+            if own == next_visitors != get(create_app(), page.url).text:
+                yield "is sent to the next visitor too: a cache, such as Flask-Caching, stores it"
         if control.private or not (control.max_age or control.s_maxage):
             return
         is_own = page.cookie and get(create_app(), page.url).text != page.response.text
@@ -329,12 +346,16 @@ def test_a_public_page_is_the_same_for_everyone_compressed_and_revalidated(
     hold(pages, check)
 
 
+def own_handlers(app: Flask) -> set[type[Exception]]:
+    """Return the errors for which the site has handlers of its own."""
+    handlers = [it for found in app.error_handler_spec[None].values() for it in found.items()]
+    return {it for it, handler in handlers if not handler.__module__.startswith(serving.__name__)}
+
+
 @pytest.fixture
 def error_client(app: Flask) -> FlaskClient:
     """A client of the site with a route for each error."""
-    handlers = [it for found in app.error_handler_spec[None].values() for it in found.items()]
-    others = {it for it, handler in handlers if not handler.__module__.startswith(serving.__name__)}
-    own = others & {Exception, HTTPException, *default_exceptions.values()}
+    own = own_handlers(app) & {Exception, HTTPException, NotFound, InternalServerError}
     if survey().error_page is None or own:
         pytest.skip("the site's own error handlers replace error.html")
     app.config["TESTING"] = False
@@ -347,7 +368,10 @@ def error_client(app: Flask) -> FlaskClient:
 
 def test_every_error_has_a_page_that_says_what_to_do(error_client: FlaskClient) -> None:
     request_id = "01234567-89ab-cdef-0123-456789abcdef"
+    own = own_handlers(error_client.application)
     for status, error in default_exceptions.items():
+        if error in own:
+            continue
         response = error_client.get(f"/specimen/{status}", headers={"X-Request-ID": request_id})
 
         page = Document(response.text)

@@ -214,10 +214,13 @@ FAULTS = {
     "upload": ("<p>", "<form method=post><input type=file></form><p>", "sends no file"),
     "lost": ("<p>", "<form><input></form><p>", "it has no name"),
     "unsent": ("<p>", "<form><input name=a><input name=b></form><p>", "without a <button>"),
+    "token": ("<p>", "<form><input type=hidden name=csrf_token></form><p>", "shows a password or"),
     "elsewhere": ("<p>", "<form action='https://pay.test'></form><p>", "which browsers block"),
     "scripted": ("<p>", "<p><a href='javascript:history.back()'>Back</a>", "use a <button>"),
     "signed": ("<p>", "<p>{{ 1 / 0 if session.user }}", "(signed(), signed in) fails"),
+    "kept": ("<p>", "<p>{{ session.user }}", "is sent to the next visitor too"),
     "asked": ("<p>", "<a href=?q=1>1</a>{{ 1 / (request.args.q or 1) | int }}", "?q=x, which"),
+    "paged": ("<p>", "<a href=?q=1>1</a>{{ 1 / request.args.get('q', 1, int) }}", "?q=0, which"),
     "found": ("<p>", "<a href=?q=1>1</a>{% if request.args %}<p><div>{% endif %}<p>", "?q=1 (f"),
     "ending": ("<p>", "<form><button formaction=/no>No</button></form><p>", "form for /no, which"),
     "srcset": ("<p>", '<img alt="" srcset="/icon.svg, /no/large.png 2x"><p>', "/no/large.png"),
@@ -301,6 +304,8 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     app.write_text(app.read_text() + views + VIEWS)
     for name in ("changing", "part", "cart"):
         edit(app, f"def {name}(", f"@cache_publicly(seconds=60)\ndef {name}(")
+    page = 'render_template("kept.html")'
+    edit(app, page, f'current_app.extensions.setdefault("kept", {page})')
     edit(app, '@pages.get("/guarded")', '@pages.route("/guarded", methods=["GET", "POST"])')
     edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
     examples = site / "tests" / "pages" / "examples.py"
