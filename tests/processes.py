@@ -21,11 +21,7 @@ PROCFILE_COMMAND = re.findall(r"^web:\s*(.*)", (ROOT / "Procfile").read_text(), 
 # An application of the tests' own, which `serving` has to serve as well.
 SPECIMEN = "tests.serving.conftest:make_app()"
 # What Heroku and its Python buildpack set, beside PORT and WEB_CONCURRENCY.
-HEROKU = {
-    "DYNO": "web.1",
-    "FORWARDED_ALLOW_IPS": "*",
-    "GUNICORN_CMD_ARGS": "--access-logfile -",
-}
+HEROKU = {"DYNO": "web.1", "FORWARDED_ALLOW_IPS": "*", "GUNICORN_CMD_ARGS": "--access-logfile -"}
 # A shell that starts the tests in the background has them, and their children, ignore Ctrl+C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -5,6 +5,7 @@ import select
 import shlex
 from contextlib import closing, suppress
 from http.client import HTTPConnection
+from itertools import product
 from time import sleep
 
 import pytest
@@ -35,10 +36,8 @@ CHUNKED = f"{READ}Transfer-Encoding: chunked\r\n\r\n"
 # What gunicorn rejects (its faster parser, gunicorn_h1c, accepts some), or our settings do.
 MALFORMED = {
     "bare line feed": ("GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
-    "folded header": ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", 400),
     "two spaces": ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "no chunks": (f"{CHUNKED}x\r\n", 400),
-    "chunk without an end": (f"{CHUNKED}1\r\nab\r\n", 400),
     "long trailers": (f"{CHUNKED}0\r\n" + f"A: {'b' * 5_000}\r\n" * 20 + "\r\n", 400),
     "long target": (f"GET /{'a' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
 }
@@ -56,7 +55,7 @@ def test_a_malformed_request_is_rejected_and_nothing_behind_it_served(
     assert not re.search(r"/smuggled|Traceback|127\.0\.0\.1", "\n".join(server.lines[before:]))
 
 
-def test_bodies_of_every_kind_follow_each_other_on_one_connection(server: Server) -> None:
+def test_bodies_of_every_kind_follow_each_other_on_one_open_connection(server: Server) -> None:
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
         for path in ("/", "/message", "/file", "/large", "/nothing", "/message"):
             lengths = []
@@ -70,39 +69,23 @@ def test_bodies_of_every_kind_follow_each_other_on_one_connection(server: Server
             line = f'path="{path}" status={response.status} bytes={len(body)} '
             until(lambda: line in server.output, 5)  # noqa: B023  # called at once
 
-
-def test_a_range_of_a_large_private_file_is_found_without_reading_all_before(
-    server: Server,
-) -> None:
-    part = server.get("/archive", headers={"Range": "bytes=-9", **HTTPS})
-
-    assert (part.status, len(part.text)) == (206, 9)
+        sleep(3)  # by default, gunicorn closes it after 2 s
+        connection.request("GET", "/", headers=HTTPS)
+        assert connection.getresponse().status == 200
 
 
-@pytest.mark.parametrize(
-    ("framing", "body"),
-    [
+def test_an_upload_that_no_view_reads_leaves_the_next_request_alone(server: Server) -> None:
+    post, close = GET.format("/upload").replace("GET", "POST"), "Connection: close\r\n\r\n"
+    for framing, body in (
         ("Content-Length: 5000000", "x" * 5_000_000),
         ("Transfer-Encoding: chunked", f"4c4b40\r\n{'x' * 5_000_000}\r\n0\r\n\r\n"),
-    ],
-    ids=["length", "chunked"],
-)
-def test_an_upload_that_no_view_reads_leaves_its_connection_to_the_next_request(
-    server: Server, framing: str, body: str
-) -> None:
-    upload = f"{GET.format('/upload').replace('GET', 'POST')}{framing}\r\n"
-    close = "Connection: close\r\n\r\n"
-
-    both, one, unfinished = (
-        re.findall(rb"HTTP/1.1 (\d+)", exchange(server, text))
-        for text in (
-            f"{upload}\r\n{body}{INDEX}{close}",
-            f"{upload}{close}{body}",
-            f"{upload}{close}{body[:-99]}",
-        )
-    )
-
-    assert (both, one, unfinished) == ([b"404", b"200"], [b"404"], [b"404"])
+    ):
+        for text, statuses in (
+            (f"{post}{framing}\r\n\r\n{body}{INDEX}{close}", [b"404", b"200"]),
+            (f"{post}{framing}\r\n{close}{body}", [b"404"]),
+            (f"{post}{framing}\r\n{close}{body[:-99]}", [b"404"]),
+        ):
+            assert re.findall(rb"HTTP/1.1 (\d+)", exchange(server, text)) == statuses
 
 
 def test_what_follows_a_body_that_stalls_is_not_taken_for_a_request() -> None:
@@ -125,15 +108,12 @@ def test_a_response_that_fails_before_it_is_sent_is_a_500(server: Server) -> Non
 
 
 def test_all_headers_of_a_request_are_limited_together(dyno: Server) -> None:
-    lines = [f"X-{number}: {'x' * 1000}\r\n" for number in range(90)]
+    for count, is_served in ((50, True), (90, False)):
+        lines = "".join(f"X-{number}: {'x' * 1000}\r\n" for number in range(count))
 
-    few, many = (
-        exchange(dyno, f"GET /no HTTP/1.1\r\nHost: a\r\n{sent}Connection: close\r\n\r\n")
-        for sent in ("".join(lines[:50]), "".join(lines))
-    )
+        received = exchange(dyno, f"{GET.format('/no')}{lines}Connection: close\r\n\r\n")
 
-    assert few.startswith(b"HTTP/1.1 404 ")
-    assert b" 404 " not in many
+        assert received.startswith(b"HTTP/1.1 404 ") == is_served
 
 
 TARGETS = [
@@ -141,46 +121,38 @@ TARGETS = [
     *("/a%2523b", "/a%25zz", "//evil.test", "/\\evil.test", "/@evil.test"),
     f"/?name={'%E3%82%86' * 800}",  # as long a text as the form takes
 ]
+EVIL_PATHS = ("X-Forwarded-Prefix", "X-Original-Url", "Script-Name", "SCRIPT_NAME")
 SPOOFED = {
-    "X-Forwarded-Host": "evil.test",
-    "X-Forwarded-Prefix": "/evil",
-    "X-Forwarded-For": "192.0.2.1",
-    "Script-Name": "/evil",
-    "SCRIPT_NAME": "/evil",
-    "X-Original-Url": "/evil",
-    "X-Forwarded-Ssl": "on",
-    "Forwarded": "host=evil.test",
+    **{"X-Forwarded-Host": "evil.test", "Forwarded": "host=evil.test"},
+    **{"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Ssl": "on"},
+    **dict.fromkeys(EVIL_PATHS, "/evil"),
 }
 
 
-@pytest.mark.parametrize("spoofed", [{}, SPOOFED], ids=["plain", "spoofed"])
-def test_plain_http_in_front_of_the_router_is_redirected_to_the_same_url(
-    server: Server, spoofed: dict[str, str]
-) -> None:
-    headers = {"Host": "site.test", "X-Forwarded-Proto": "http", **spoofed}
-    for target in TARGETS:
-        for origin in ("", "http://evil.test"):
-            plain = server.get(origin + target, "POST", headers)
+def test_plain_http_in_front_of_the_router_is_redirected_to_the_same_url(server: Server) -> None:
+    headers = {"Host": "site.test", "X-Forwarded-Proto": "http"}
+    for target, origin, spoofed in product(TARGETS, ("", "http://evil.test"), ({}, SPOOFED)):
+        plain = server.get(origin + target, "POST", headers | spoofed)
 
-            assert (plain.status, plain.headers["Location"]) == (308, f"https://site.test{target}")
-            assert "Strict-Transport-Security" not in plain.headers
+        assert (plain.status, plain.headers["Location"]) == (308, f"https://site.test{target}")
+        assert "Strict-Transport-Security" not in plain.headers
     assert "Strict-Transport-Security" in server.get(headers=HTTPS).headers
 
 
-def logged(server: Server, text: str) -> list[dict[str, str]]:
-    """Return the fields of the log lines that hold a text, once there is one."""
+def logged(server: Server, text: str) -> list[str]:
+    return [line for line in server.lines if text in line]
 
-    def lines() -> list[str]:
-        return [line for line in server.lines if text in line and REQUEST.match(line)]
 
-    until(lines, 5)
+def fields_of(server: Server, target: str) -> dict[str, str]:
+    """Return the fields of the one log line about a request, once it is there."""
+    until(lambda: [*filter(REQUEST.match, logged(server, target))], 5)
+    (line,) = filter(REQUEST.match, logged(server, target))
     # A shell's quotes are logfmt's, for what is tested here.
-    return [dict(field.split("=", 1) for field in shlex.split(line)) for line in lines()]
+    return dict(field.split("=", 1) for field in shlex.split(line))
 
 
-@pytest.mark.parametrize(
-    ("target", "request_id"),
-    [
+def test_a_request_is_one_line_in_the_log_and_no_client_can_forge_a_field(server: Server) -> None:
+    for target, request_id in (
         ("/line/1?a=b", REQUEST_ID),
         ("/line/2%0amethod=GET%20path=/", REQUEST_ID),
         ('/line/3"status=500', REQUEST_ID),
@@ -188,19 +160,15 @@ def logged(server: Server, text: str) -> list[dict[str, str]]:
         ("/line/5", 'a" status=500 b="'),
         ("/line/6", "a\tstatus=500"),
         ("/line/7", "\xa0\x85status=500"),
-    ],
-)
-def test_a_request_is_one_line_in_the_log_in_which_no_client_can_forge_a_field(
-    server: Server, target: str, request_id: str
-) -> None:
-    page = server.get(target, headers={"X-Request-ID": request_id, **HTTPS})
+    ):
+        page = server.get(target, headers={"X-Request-ID": request_id, **HTTPS})
 
-    (fields,) = logged(server, target[:7])
-    assert list(fields) == ["method", "path", "status", "bytes", "duration", "request_id"]
-    assert (fields["method"], fields["path"], fields["status"]) == ("GET", target, "404")
-    assert fields["bytes"] == str(len(page.text))
-    assert re.fullmatch(r"\d+\.\dms", fields["duration"])
-    assert (fields["request_id"] == request_id) == (request_id == REQUEST_ID)
+        fields = fields_of(server, target[:7])
+        assert list(fields) == ["method", "path", "status", "bytes", "duration", "request_id"]
+        assert (fields["method"], fields["path"], fields["status"]) == ("GET", target, "404")
+        assert fields["bytes"] == str(len(page.text))
+        assert re.fullmatch(r"\d+\.\dms", fields["duration"])
+        assert (fields["request_id"] == request_id) == (request_id == REQUEST_ID)
 
 
 def test_a_line_of_the_log_is_whole_whatever_others_write(server: Server) -> None:
@@ -210,39 +178,27 @@ def test_a_line_of_the_log_is_whole_whatever_others_write(server: Server) -> Non
     exchange(server, "GET / " + "\xff" * 8_000 + "\r\n\r\n")
     exchange(server, f"GET /rejected HTTP/1.1\r\nHost: a\r\n{rejected}\r\n\r\n")
 
-    (fields,) = logged(server, "/long")
-    assert fields["request_id"] == "a" * 200
-    assert logged(server, "/rejected")
+    assert fields_of(server, "/long")["request_id"] == "a" * 200
+    assert re.fullmatch("[0-9a-f]{32}", fields_of(server, "/rejected")["request_id"])
     until(lambda: "Invalid HTTP Version: '" in server.output, 5)
     assert max(map(len, server.lines)) < select.PIPE_BUF
 
 
-@pytest.mark.parametrize(
-    ("target", "headers", "request_id"),
-    [
-        ("/no/length", f"X-Request-Id: {REQUEST_ID}\r\nContent-Length: x", REQUEST_ID),
-        ("/no/host", "Host: a..b\r\nConnection: close", "[0-9a-f]{32}"),
-    ],
-)
-def test_a_rejected_request_is_logged_with_an_id(
-    server: Server, target: str, headers: str, request_id: str
-) -> None:
-    exchange(server, f"GET {target} HTTP/1.1\r\n{headers}\r\n\r\n")
+def test_a_request_that_gunicorn_rejects_is_logged_with_its_id(server: Server) -> None:
+    headers = f"X-Request-Id: {REQUEST_ID}\r\nContent-Length: x"
 
-    (fields,) = logged(server, target)
-    assert fields["status"] == "400"
-    assert re.fullmatch(request_id, fields["request_id"])
+    exchange(server, f"GET /no/length HTTP/1.1\r\n{headers}\r\n\r\n")
+
+    fields = fields_of(server, "/no/length")
+    assert (fields["status"], fields["request_id"]) == ("400", REQUEST_ID)
 
 
 def test_every_line_about_a_request_has_the_id_on_its_page(server: Server) -> None:
     page = server.get("/fail?text=reason", headers=HTTPS)  # without an ID of the router
-    request_id = page.text.rpartition(">")[2]
+    request_id = f'request_id="{page.text.rpartition(">")[2]}"'
 
-    def lines() -> list[str]:
-        return [line for line in server.lines if f'request_id="{request_id}"' in line]
-
-    until(lambda: len(lines()) == 3, 10)
-    first_words = [line.split()[0] for line in lines()]
+    until(lambda: len(logged(server, request_id)) == 3, 10)
+    first_words = [line.split()[0] for line in logged(server, request_id)]
     assert first_words == ["level=warning", "level=error", "method=GET"]
     assert server.lines.count("    ValueError: reason") == 1
 
@@ -250,7 +206,7 @@ def test_every_line_about_a_request_has_the_id_on_its_page(server: Server) -> No
 def test_a_proxy_on_the_same_host_is_trusted(site: Server) -> None:
     page = site.get("/no/proxy", headers={"X-Forwarded-For": "192.0.2.7", **HTTPS})
 
-    (fields,) = logged(site, "/no/proxy")
+    fields = fields_of(site, "/no/proxy")
     assert fields["address"] == "192.0.2.7"
     assert fields["time"] > "2026"
     assert "Strict-Transport-Security" in page.headers

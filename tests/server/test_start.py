@@ -37,6 +37,7 @@ def test_gunicorn_has_the_settings_that_platforms_need() -> None:
     assert settings["workers"] == "3"
     assert int(settings["keepalive"]) > 90, "Heroku's router keeps idle connections for 90 s"
     assert int(settings["graceful_timeout"]) < 10, "a container has 10 s between its signals"
+    assert settings["control_socket_disable"] == "True", "it would be in the home directory"
 
 
 def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
@@ -48,19 +49,15 @@ def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "variable", "value"),
+    ("command", "setting"),
     [
-        ("flask run", "FLASK_HTTPS_ONLY", "False"),
-        ("flask run --debug", "FLASK_HTTPS_ONLY", "False"),
-        (PROCFILE_COMMAND, "FLASK_HTTPS_ONLY", "False"),
-        (PROCFILE_COMMAND, "WEB_THREADS", "False"),
-        (PROCFILE_COMMAND, "WEB_CONCURRENCY", "0"),
-        (PROCFILE_COMMAND, "PORT", "99999"),
+        *((command, "FLASK_HTTPS_ONLY=False") for command in ("flask run", "flask run --debug")),
+        *((PROCFILE_COMMAND, f"{it}=False") for it in ("FLASK_HTTPS_ONLY", "WEB_THREADS")),
+        *((PROCFILE_COMMAND, it) for it in ("WEB_CONCURRENCY=0", "PORT=99999")),
     ],
 )
-def test_an_invalid_setting_ends_the_start_and_is_named(
-    command: str, variable: str, value: str
-) -> None:
+def test_an_invalid_setting_ends_the_start_and_is_named(command: str, setting: str) -> None:
+    variable, value = setting.split("=")
     server = start(command, **{variable: value})
 
     assert server.wait() != 0

@@ -54,7 +54,7 @@ def fail() -> str:
 
 
 def sleep() -> str:
-    print("begun", flush=True)  # for the test that waits for it
+    print("begun", flush=True)
     time.sleep(float(request.args["seconds"]))
     return "slept well"
 
@@ -85,26 +85,17 @@ def stubborn() -> str:
 
 def make_app() -> Flask:
     """Return the application that tests of real servers run."""
-    film, archive = TemporaryFile(), TemporaryFile()  # open as long as the application
+    film = TemporaryFile()  # open as long as the application
     film.truncate(50_000_000)
-    archive.truncate(10**11)
     closed = TemporaryFile()
     closed.close()
     views: dict[str, View] = {
-        "address": address,
+        **{view.__name__: view for view in (fail, flood, sleep, spin, stream, stubborn)},
         "closed": lambda: send_file(closed, "text/plain"),
-        "archive": lambda: send_file(f"/dev/fd/{archive.fileno()}", "application/zip"),
-        "fail": fail,
-        "flood": flood,
         "file": lambda: send_file(f"/dev/fd/{film.fileno()}", "video/mp4"),
         "large": lambda: bytes(50_000_000),
         "message": lambda: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
-        "private": lambda: "private " * 100,
         "read": lambda: str(len(request.get_data())),
-        "sleep": sleep,
-        "spin": spin,
-        "stream": stream,
-        "stubborn": stubborn,
     }
     app = serve(HTTPS_ONLY="DYNO" in os.environ).application
     for name, view in views.items():
