@@ -19,6 +19,7 @@ from blasto import serving
 from blasto.serving import cache_publicly
 
 View = Callable[..., Any]
+Patch = pytest.MonkeyPatch
 
 
 class Client(FlaskClient):
