@@ -16,59 +16,47 @@ from werkzeug.routing import BuildError
 from blasto import serving
 from blasto.serving import assets
 
-from tests.serving.conftest import serve, url_of
+from tests.serving.conftest import Patch, serve, url_of
 
 BRIEF = "max-age=60, s-maxage=60"
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"
 TYPES = {
-    ".atom": "application/atom+xml",
-    ".avif": "image/avif",
-    ".ico": "image/x-icon",
-    ".js": "text/javascript",
-    ".map": "application/json",
-    ".mjs": "text/javascript",
-    ".rss": "application/rss+xml",
-    ".webmanifest": "application/manifest+json",
-    ".webp": "image/webp",
-    ".woff2": "font/woff2",
+    **{".js": "text/javascript", ".mjs": "text/javascript", ".map": "application/json"},
+    **{".avif": "image/avif", ".webp": "image/webp", ".ico": "image/x-icon"},
+    **{".atom": "application/atom+xml", ".rss": "application/rss+xml"},
+    **{".webmanifest": "application/manifest+json", ".woff2": "font/woff2"},
 }
 
 
-@pytest.mark.parametrize(("endpoint", "folder"), [("static", "."), ("shop.static", "shop")])
-def test_only_the_current_versioned_url_is_immutable(
-    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, folder: str
-) -> None:
-    monkeypatch.setattr(assets, "monotonic", count().__next__)  # each moment is another second
-    app = client.application
-    shop = Blueprint("shop", "shop", static_folder=tmp_path / "shop", static_url_path="/shop/files")
+@mock.patch.object(assets, "monotonic", count().__next__)  # each moment is another second
+def test_only_the_current_versioned_url_is_immutable(client: FlaskClient, tmp_path: Path) -> None:
+    app, folder = client.application, tmp_path / "shop"
+    shop = Blueprint("shop", "shop", static_folder=folder, static_url_path="/shop/files")
     app.register_blueprint(shop)
-    file = tmp_path / folder / "file.txt"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text("first")
+    folder.mkdir()
 
-    def url() -> str:
+    def url(endpoint: str) -> str:
         with app.test_request_context():
-            return render_template_string("{{ url_for(e, filename=f) }}", e=endpoint, f=file.name)
+            return render_template_string("{{ url_for(e, filename='file.txt') }}", e=endpoint)
 
-    outdated = url()
-    file.write_text("second")
-    os.utime(file, (1, 1))
-    current = url()
+    for endpoint, file in (("static", tmp_path / "file.txt"), ("shop.static", folder / "file.txt")):
+        file.write_text("first")
+        outdated = url(endpoint)
+        file.write_text("second")
+        os.utime(file, (1, 1))
+        current = url(endpoint)
 
-    for versioned in (current, f"{current}?another"):
-        assert client.get(versioned).headers["Cache-Control"] == IMMUTABLE
-    for other in (outdated, f"{current}0", current.partition("?")[0]):
-        assert client.get(other).headers["Cache-Control"] == BRIEF
+        for versioned in (current, f"{current}?another"):
+            assert client.get(versioned).headers["Cache-Control"] == IMMUTABLE
+        for other in (outdated, f"{current}0", current.partition("?")[0]):
+            assert client.get(other).headers["Cache-Control"] == BRIEF
 
 
 def test_a_page_with_an_argument_is_no_file(client: FlaskClient, app: Flask) -> None:
     app.add_url_rule("/film/<filename>", "film", lambda filename: filename)
-    app.add_url_rule("/play/<title>", "play", lambda title: title)
 
     assert url_of(app, "text.txt", "film") == "/film/text.txt"
-    for url in ("/film/text.txt", "/play/Hamlet"):
-        response = client.get(url)
-        assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-store")
+    assert client.get("/film/text.txt").headers["Cache-Control"] == "no-store"
 
 
 def test_many_files_are_hashed_once_and_told_apart(app: Flask, tmp_path: Path) -> None:
@@ -91,7 +79,7 @@ def test_the_url_of_a_missing_file_has_no_version(app: Flask) -> None:
             url_of(app, filename, endpoint)
 
 
-def test_media_types_do_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_media_types_do_not_depend_on_the_machine(monkeypatch: Patch) -> None:
     monkeypatch.setattr(mimetypes, "knownfiles", [])
     mimetypes.init()
     for extension in TYPES:
@@ -101,19 +89,15 @@ def test_media_types_do_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatc
     assert {extension: mimetypes.guess_type(f"a{extension}")[0] for extension in TYPES} == TYPES
 
 
-@pytest.mark.parametrize(("name", "size"), [("film.mp4", 1_000), ("large.css", 1_000_001)])
-def test_a_large_file_or_a_film_is_sent_as_it_is_read(
-    client: FlaskClient, tmp_path: Path, name: str, size: int
-) -> None:
-    (tmp_path / name).write_bytes(bytes(size))
-    url, accept = f"/static/{name}", {"Accept-Encoding": "gzip"}
+def test_a_large_file_or_a_film_is_sent_as_it_is_read(client: FlaskClient, tmp_path: Path) -> None:
+    for name, size in (("film.mp4", 1_000), ("large.css", 1_000_001)):
+        (tmp_path / name).write_bytes(bytes(size))
+        accept = {"Accept-Encoding": "gzip"}
 
-    with client.get(url, headers=accept, buffered=False) as response:
-        assert response.is_streamed
-        assert response.content_length == size
-        assert response.data == bytes(size)
-        known = {"If-None-Match": response.headers["ETag"]}
-    assert client.get(url, headers=known).status_code == 304
+        with client.get(f"/static/{name}", headers=accept, buffered=False) as response:
+            assert response.is_streamed
+            assert response.content_length == size
+            assert response.data == bytes(size)
 
 
 def test_nothing_but_a_regular_file_of_the_folder_is_opened(tmp_path: Path) -> None:
@@ -131,32 +115,27 @@ def test_nothing_but_a_regular_file_of_the_folder_is_opened(tmp_path: Path) -> N
             assert client.get(f"/static/{target}", follow_redirects=True).status_code == 404
 
 
-def test_a_visitor_who_is_signed_in_gets_files_that_no_other_cache_stores(
-    client: FlaskClient, app: Flask
-) -> None:
-    app.secret_key = "secret"  # noqa: S105
-    visitor = app.test_client()
+def test_no_other_cache_stores_the_files_of_a_visitor_who_is_signed_in(client: FlaskClient) -> None:
+    client.application.secret_key = "secret"  # noqa: S105
+    visitor = client.application.test_client()
     with visitor.session_transaction() as session:
         session.permanent = True  # Flask renews it everywhere
-        session["name"] = "Bo"
 
     for url, policy in {
-        url_of(app, "text.txt"): "private, max-age=31536000, immutable",
+        url_of(client.application, "text.txt"): "private, max-age=31536000, immutable",
         "/static/picture.png": "private, max-age=60",
         "/": "no-store",
     }.items():
         accept = {"Accept-Encoding": "gzip"}
-        mine, theirs = (it.get(url, headers=accept) for it in (visitor, client))
+        mine, theirs = (it.get(url, headers=accept).headers for it in (visitor, client))
 
-        assert "Set-Cookie" in mine.headers
-        assert ("Content-Encoding" in mine.headers) == ("immutable" in policy)
-        assert mine.headers["Cache-Control"] == policy
-        assert "Set-Cookie" not in theirs.headers
-        if url != "/":
-            known = accept | {"If-None-Match": mine.headers["ETag"]}
-            assert visitor.get(url, headers=known).status_code == 304
-        assert "s-maxage" in theirs.headers["Cache-Control"]
-        assert "Age" not in theirs.headers
+        assert ("Set-Cookie" in mine, "Set-Cookie" in theirs) == (True, False)
+        assert ("Content-Encoding" in mine) == ("immutable" in policy)
+        assert mine["Cache-Control"] == policy
+        assert "s-maxage" in theirs["Cache-Control"]
+        assert "Age" not in theirs
+        known = accept | {"If-None-Match": mine.get("ETag", "")}
+        assert (visitor.get(url, headers=known).status_code == 304) == (url != "/")
 
 
 def test_what_is_sent_in_place_of_a_file_is_not_stored(client: FlaskClient, app: Flask) -> None:
@@ -176,32 +155,27 @@ def test_a_template_gets_the_urls_that_flask_builds(app: Flask, *, languages: bo
 
     def add_language(endpoint: str, values: dict[str, str]) -> None:
         if endpoint == "about":
-            assert "language" not in values
             values["language"] = request.args.get("language", "en") if request else "en"
 
     if languages:
         app.url_defaults(add_language)
-    text: dict[str, Any] = {"filename": "text.txt"}
-    calls = [("static", text), ("static", {**text, "_external": True})]
-    calls += [("static", {"filename": Path("text.txt")}), ("page", {"filename": ["a"]})]
-    calls += [(endpoint, {}) for endpoint in ("page", "shop", *(["about"] if languages else []))]
-    urls: dict[str, set[str]] = {}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        *((endpoint, {}) for endpoint in ("page", "shop", *(["about"] if languages else []))),
+        *(("static", {"filename": file}) for file in ("text.txt", Path("text.txt"))),
+        ("static", {"filename": "text.txt", "_external": True}),
+        *(("page", {name: ["a"]}) for name in ("filename", "tag")),
+    ]
     contexts: list[Any] = [
-        app.test_request_context("/", "https://site.test"),
-        app.test_request_context("/?language=es", "http://site.test"),
-        app.test_request_context("/", "http://site.test"),
-        app.test_request_context("/", "http://site.test/mounted"),
-        app.test_request_context("/", "http://shop.site.test"),
         app.app_context(),
+        app.test_request_context("/?language=es", "http://site.test"),
+        *(app.test_request_context("/", f"http://{it}") for it in ("site.test", "shop.site.test")),
+        *(app.test_request_context("/", f"{it}://site.test/mounted") for it in ("http", "https")),
     ]
     for context in contexts:
         with context:
             for endpoint, values in calls:
                 url = render_template_string("{{ url_for(e, **v) }}", e=endpoint, v=values)
                 assert url == url_for(endpoint, **values)
-                urls.setdefault(endpoint, set()).add(url)
-
-    assert all(len(found) > 2 for found in urls.values())
 
 
 def test_a_blueprint_s_template_may_name_its_own_views(app: Flask) -> None:
