@@ -25,9 +25,7 @@ REQUEST_ID = "id-" * 10
         ("application/json" + ", a/b" * 100, False),
     ],
 )
-def test_an_error_is_a_page_or_a_problem_for_a_client_that_prefers_json(
-    accept: str, *, is_problem: bool
-) -> None:
+def test_an_error_is_a_page_or_if_preferred_a_problem(accept: str, *, is_problem: bool) -> None:
     client = serve(lambda: abort(503, "Soon", retry_after=9))
 
     response = client.get("/", headers={"Accept": accept, "X-Request-ID": REQUEST_ID})
@@ -35,13 +33,13 @@ def test_an_error_is_a_page_or_a_problem_for_a_client_that_prefers_json(
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "9"
     assert response.headers["Cache-Control"] == "no-store"
-    if not is_problem:
+    if is_problem:
+        problem = {"title": "Service Unavailable", "status": 503, "detail": "Soon"}
+        assert response.mimetype == "application/problem+json"
+        assert response.get_json() == problem | {"request_id": REQUEST_ID}
+    else:
         assert response.content_type == "text/html; charset=utf-8"
         assert response.text.startswith("<h1>503</h1>")
-    else:
-        assert response.mimetype == "application/problem+json"
-        problem = {"title": "Service Unavailable", "status": 503, "detail": "Soon"}
-        assert response.get_json() == problem | {"request_id": REQUEST_ID}
 
 
 class OwnBody(NotFound):

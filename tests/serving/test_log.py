@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from blasto import serving
 
-from tests.serving.conftest import fail, serve
+from tests.serving.conftest import Patch, fail, serve
 
 Capture = pytest.CaptureFixture[str]
 
@@ -23,7 +23,7 @@ REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 
 
 @pytest.fixture(autouse=True)
-def _state_of_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _state_of_logging(monkeypatch: Patch) -> Iterator[None]:
     monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(logging, "lastResort", None)
     monkeypatch.setattr(flask.logging, "default_handler", logging.NullHandler())
@@ -76,9 +76,7 @@ def test_an_event_before_all_is_set_up_changes_no_later_one(capsys: Capture) -> 
     assert capsys.readouterr().out == 'level=warning message="late"\n'
 
 
-def test_the_output_of_a_flask_command_has_no_log(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
+def test_the_output_of_a_flask_command_has_no_log(monkeypatch: Patch, capsys: Capture) -> None:
     monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true")
     start().application.logger.info("exported")
 
@@ -86,18 +84,17 @@ def test_the_output_of_a_flask_command_has_no_log(
     assert (output.out, output.err) == ("", 'level=info message="exported"\n')
 
 
-@pytest.mark.parametrize("debug", ["1", "0"])
-def test_debug_messages_of_the_site_are_shown_with_debug(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture, debug: str
+def test_debug_mode_shows_the_debug_messages_of_the_site(
+    monkeypatch: Patch, capsys: Capture
 ) -> None:
-    monkeypatch.setenv("FLASK_DEBUG", debug)
-    start()
+    for debug, shown in (("1", 'level=debug message="details"\n'), ("0", "")):
+        monkeypatch.setenv("FLASK_DEBUG", debug)
+        start()
 
-    logging.getLogger("specimen.prices").debug("details")
-    logging.getLogger("library").debug("noise")
+        logging.getLogger("specimen.prices").debug("details")
+        logging.getLogger("library").debug("noise")
 
-    shown = 'level=debug message="details"\n' if debug == "1" else ""
-    assert capsys.readouterr().out == shown
+        assert capsys.readouterr().out == shown
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -115,44 +112,32 @@ def test_a_sites_own_configuration_wins(capsys: Capture, *, before: bool) -> Non
     assert re.fullmatch(r"own once\nown .*: old\n.*\n+", capsys.readouterr().out)
 
 
-def test_an_event_in_a_request_has_its_id_and_traceback(capsys: Capture) -> None:
-    start().get("/?text=hello", headers={"X-Request-ID": REQUEST_ID})
+def test_an_event_in_a_request_has_its_id_and_traceback_or_stack(capsys: Capture) -> None:
+    client = start()
+    client.get("/?text=hello", headers={"X-Request-ID": REQUEST_ID})
+    client.application.logger.info("here", stack_info=True)
 
-    event, error, *traceback = capsys.readouterr().out.splitlines()
+    event, error, *details = capsys.readouterr().out.splitlines()
     assert event == f'level=warning message="hello" request_id="{REQUEST_ID}"'
     assert error == f'level=error message="Exception on / [GET]" request_id="{REQUEST_ID}"'
-    assert traceback[-1] == "    ValueError: hello"
+    here = details.index('level=info message="here"')
+    assert details[here - 1] == "    ValueError: hello"
+    assert details[here + 1] == "    Stack (most recent call last):"
 
 
-@pytest.mark.parametrize(
-    ("sent", "is_accepted"),
-    [
-        *((sent, True) for sent in (REQUEST_ID, "a" * 20, "a" * 200, "_-" * 10, "+/=" * 7)),
-        *((sent, False) for sent in ("", "a" * 19, "a" * 201, "a b" * 10, "é" * 20, "a;" * 10)),
-    ],
-)
-def test_a_request_has_the_routers_id_or_a_new_one(
-    capsys: Capture, sent: str, *, is_accepted: bool
-) -> None:
+def test_a_request_has_the_routers_id_or_a_new_one(capsys: Capture) -> None:
+    accepted = (REQUEST_ID, "a" * 20, "a" * 200, "_-" * 10, "+/=" * 7)
     client = start()
+    for sent in (*accepted, "", "a" * 19, "a" * 201, "a b" * 10, "é" * 20, "a;" * 10):
+        page, other = (client.get("/?text=a", headers={"X-Request-ID": sent}).text for _ in "ab")
 
-    page, other = (client.get("/?text=a", headers={"X-Request-ID": sent}).text for _ in "ab")
-
-    request_id = page.rpartition(">")[2]
-    assert (request_id == sent) == (page == other) == is_accepted
-    assert is_accepted or re.fullmatch("[0-9a-f]{32}", request_id)
-    assert capsys.readouterr().out.count(request_id) == (4 if is_accepted else 2)
-
-
-def test_a_stack_is_logged(capsys: Capture) -> None:
-    start().application.logger.info("here", stack_info=True)
-
-    event, heading, *_ = capsys.readouterr().out.splitlines()
-    assert event == 'level=info message="here"'
-    assert heading == "    Stack (most recent call last):"
+        request_id = page.rpartition(">")[2]
+        assert (request_id == sent) == (page == other) == (sent in accepted)
+        assert sent in accepted or re.fullmatch("[0-9a-f]{32}", request_id)
+        assert capsys.readouterr().out.count(request_id) == (4 if sent in accepted else 2)
 
 
-def test_off_heroku_a_line_has_its_time(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_off_heroku_a_line_has_its_time(monkeypatch: Patch, capsys: Capture) -> None:
     monkeypatch.delenv("DYNO")
 
     start().application.logger.info("now")
@@ -172,7 +157,7 @@ def test_a_client_can_forge_no_line(capsys: Capture) -> None:
 
 
 def test_a_log_that_cannot_be_written_changes_no_response(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    monkeypatch: Patch, capsys: Capture
 ) -> None:
     with suppress(OSError), open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
