@@ -111,7 +111,7 @@ def loaded(browser: Browser, site: Server) -> list[Page]:
         try:
             with new_tab(browser, site, page, 20) as tab:
                 tab.goto(page.url)
-                tab.wait_for_timeout(500)  # for scripts that begin later
+                tab.wait_for_timeout(300)  # for scripts that begin later
                 faults = [f"has a broken image: {it}" for it in tab.evaluate(BROKEN)]
             loaded.append(page)
         except Error as error:

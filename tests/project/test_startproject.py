@@ -183,7 +183,7 @@ def test_a_page_and_the_edits_of_the_first_day_turn_no_test_red(site: Path) -> N
     }.items():
         (package / file).write_text(text)
 
-    run(QUICK, site)
+    run(f"{QUICK} tests/pages", site)
 
 
 @pytest.mark.server

@@ -244,7 +244,7 @@ def test_a_worker_that_is_replaced_closes_silent_connections_without_a_response(
 
 def test_sigterm_finishes_requests_but_waits_for_none_that_is_stuck() -> None:
     with (
-        procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--graceful-timeout 4") as server,
+        procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--graceful-timeout 3") as server,
         server.connect(SLEEP) as busy,
         server.connect(GET.format("/sleep?seconds=60") + "\r\n") as stuck,
     ):
