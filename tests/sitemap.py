@@ -158,8 +158,12 @@ def read(response: TestResponse) -> bytes:
     return bytes(body)
 
 
+def is_markup(response: TestResponse, kinds: str = "html|xml") -> bool:
+    return bool(re.search(f"({kinds})$", response.mimetype or ""))
+
+
 def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
-    """Follow redirects on the site; read only HTML, because a stream may have no end.
+    """Follow redirects on the site; read only HTML and XML, because a stream may have no end.
 
     A failure midway is logged and becomes a 500, as one before it does.
     """
@@ -169,7 +173,7 @@ def get(app: Flask, url: str, cookie: str = "", **headers: str) -> TestResponse:
         try:
             with time_limit(SECONDS, give_up):  # such as a view that waits for an event
                 response = app.test_client(use_cookies=False).get(url, headers=headers)
-                body = read(response) if response.mimetype == "text/html" else b""
+                body = read(response) if is_markup(response) else b""
                 response.close()
         except Exception:
             app.logger.exception("Exception on %s", url)

@@ -9,7 +9,7 @@ from functools import cache, partial
 from itertools import product
 from string import ascii_lowercase
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urldefrag, urljoin, urlsplit
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import pytest
 from flask import Flask, abort
@@ -28,7 +28,18 @@ from blasto import serving
 from blasto.app import create_app
 
 from tests.pages.examples import COOKIES, EXAMPLES, UNLINKED
-from tests.sitemap import ORIGIN, Document, Page, build, get, hold, on_site, report, survey
+from tests.sitemap import (
+    ORIGIN,
+    Document,
+    Page,
+    build,
+    get,
+    hold,
+    is_markup,
+    on_site,
+    report,
+    survey,
+)
 
 HEADERS = (
     *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"),
@@ -159,6 +170,11 @@ def test_its_links_are_not_broken(pages: list[Page], follow: Follow) -> None:
             broken = response.status_code >= 400 and response.status_code not in {401, 403}
             if broken and url not in {page.url, *survey().failing}:
                 yield f"links to {link}, which is {response.status}: fix it there or in base.html"
+            elif is_markup(response, "xml") and response.data:
+                try:
+                    fromstring(response.data)  # noqa: S314  # the site has written it
+                except ParseError as error:
+                    yield f"links to {link}, which is not valid XML: {error}"
             elif fragment and response.mimetype == "text/html" and unquote(fragment) not in ids:
                 yield f"links to {link}, but {url} has no such id"
         texts = "".join(page.document.texts("a"))

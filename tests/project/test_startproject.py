@@ -206,6 +206,7 @@ FAULTS = {
     "nodescription": ("set description", "set no_description", "has an empty description"),
     "deadlink": ("<p>", '<p><a href="/no/page">No</a>', "/no/page, which is 404"),
     "deadfragment": ("<p>", '<p><a href="/#no">No</a>', "/#no, but / has no such id"),
+    "feed": ("<p>", '<p><a href="/rss">Feed</a>', "/rss, which is not valid XML: no element"),
     "headlines": ("<p>", "<h1>Two</h1><p>", "has 2 of <h1>"),
     "markup": ("<p>", "<div>", "is not valid HTML"),
     "failing": ("<p>", "<p>{{ 1 / 0 }}", "fails with 500"),
@@ -270,6 +271,10 @@ def invite():
 @pages.get("/chat")
 def chat():
     return redirect(url_for(".invite"))
+
+@pages.get("/rss")
+def rss():
+    return "<rss>", {"Content-Type": "application/rss+xml"}
 
 @pages.get("/midway")
 def midway() -> Iterator[str]:
