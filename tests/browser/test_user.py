@@ -124,6 +124,8 @@ def test_a_greeting_prints_on_one_sheet_with_no_link_but_home(tab: Page) -> None
 
         assert len(sheets) == 1, name
 
+    more = "<a href='/'>A</a><ul><li><a href='/'>B</a></ul>"
+    tab.evaluate(f'document.querySelector("nav").insertAdjacentHTML("beforeend", "{more}")')
     tab.emulate_media(media="print")
     links = tab.locator("a:visible:not(footer a)")
     assert links.count() <= 1, "style.css: links are printed"
