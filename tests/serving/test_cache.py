@@ -73,6 +73,7 @@ def test_a_public_response_is_stored_for_its_lifetime(clock: Clock, value: str) 
         (f"{PUBLIC}, immutable", {"Set-Cookie": "id=1"}, "private, max-age=60, immutable"),
         ("s-maxage=9, max-age=5, immutable", {"Vary": "*"}, "private, max-age=5, immutable"),
         ("public, immutable", {"Vary": "*"}, "no-store"),
+        *((PUBLIC, {"Vary": "*", "status": it}, "private, max-age=60") for it in (206, 304)),
         *((PUBLIC, {"Vary": it}, "no-store") for it in ("Cookie", "*", "Accept-Encoding, A")),
         (PUBLIC, {"Vary": ["Origin", "Accept-Encoding"]}, "no-store"),
         *((PUBLIC, {"status": it}, PUBLIC) for it in (201, 203, 206, 301)),
@@ -303,7 +304,7 @@ def test_a_large_entry_is_not_stored() -> None:
 
 
 @pytest.mark.parametrize(("length", "stored"), [(8, True), (9, False), (7, False), (None, False)])
-def test_a_body_in_parts_is_stored_if_it_is_whole_or_sent_as_it_comes(
+def test_a_body_in_parts_is_stored_if_complete_and_otherwise_streamed(
     length: int | None, *, stored: bool
 ) -> None:
     events = []
