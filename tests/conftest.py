@@ -51,8 +51,10 @@ settings.load_profile("tests")
 
 try:
     from blasto.app import create_app  # which makes an application
+
+    create_app()
 except Exception as error:
-    error.add_note("tests/conftest.py has the settings of the tests: add what create_app() needs.")
+    error.add_note("The tests call create_app() often, with the settings in tests/conftest.py.")
     raise
 
 from tests.sitemap import Page, survey

@@ -38,7 +38,7 @@ NO_ERRORS = (
     *("unexpected-char-in-comment", "unexpected-dash-after-double-dash-in-comment"),
 )
 TEMPLATE = re.compile(r"(?is)<template\b(?:(?!<template\b).)*?</template>")
-ERROR_PAGE = "/no/such/page"
+ERROR_PAGE = "/no/such/page/"  # a site may end all its URLs in a slash
 NO_PAGE = "add its endpoint to NO_PAGES in tests/pages/examples.py"
 SIGN_IN = (
     "asks to sign in: let prepare() in tests/pages/examples.py return the session of a visitor who"
@@ -112,7 +112,7 @@ class Page(NamedTuple):
 
     def asks_to_sign_in(self) -> bool:
         if not self.response.history:
-            return self.response.status_code in {401, 403}
+            return self.response.status_code in {401, 403} and is_markup(self.response)
         passwords = self.document.attributes("input[@type='password']", "type")
         return bool(passwords) or "next" in self.response.request.args  # as Flask-Login has it
 

@@ -166,9 +166,9 @@ def connection_of(req: Any) -> Any:
 
 
 def may_have_unread_body(environ: dict[str, Any], resp: Any) -> bool:
-    """Return whether a view may have left some of a body, and its response has been sent."""
+    """Return whether a response has been sent, and its view may have left some of a body."""
     has_body = "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
-    return bool(has_body and resp.headers_sent)  # if it has failed, gunicorn sends another
+    return bool(has_body and resp.headers_sent)  # otherwise gunicorn sends a 500
 
 
 def pre_request(_worker: Any, req: Any) -> None:
@@ -184,7 +184,7 @@ def pre_request(_worker: Any, req: Any) -> None:
 if not web_threads:
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
-    PAUSE = 1e-9  # seconds; if it were 0, gevent would look at others only every 50th time
+    PAUSE = 1e-9  # seconds; with 0, gevent polls other connections only every 50th time
 
     class Client(gevent.socket.socket):
         """A connection that limits the headers of a request, and sends a response in one piece."""
@@ -242,7 +242,7 @@ if not web_threads:
     # Clients that the site waits for, oldest first, and how many bytes of headers each has sent:
     # none if it is idle after a request, at least one otherwise.
     waiting: dict[Any, int] = {}
-    idle: set[Any] = set()  # of these, since the worker ends
+    idle: set[Any] = set()  # clients that were idle a second ago, if the worker ends
 
     def close_oldest() -> None:
         """Close the connection that the site has waited for longest."""
@@ -258,7 +258,7 @@ if not web_threads:
             client._sock.shutdown(how)
 
     class GreenletWorker(GeventWorker):
-        """Closes waiting connections if it ends or has hardly room for another."""
+        """A gevent worker that closes waiting connections if it ends, or is nearly full."""
 
         def make_room(self) -> None:
             for _ in range(len(clients) - len(closed) - int(self.worker_connections * 0.9)):

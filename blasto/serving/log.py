@@ -59,6 +59,6 @@ class LogfmtHandler(logging.StreamHandler):
         return "\n    ".join([line, *(repr(text)[1:-1] for text in details)])
 
     def handleError(self, record: logging.LogRecord) -> None:  # logging's own name
-        """Lose an event that cannot be written, which gunicorn.conf.py reports once."""
+        """Drop an event that cannot be written; gunicorn.conf.py reports that once."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)

@@ -38,7 +38,7 @@ OVERFLOW = """() => {
 # Shows what fades in as it is in the end.
 FINISH = """() => document.getAnimations()
     .filter(it => it.effect.getComputedTiming().iterations < Infinity).map(it => it.finish())"""
-# Fields that something covers, or without room for two letters. Some are hidden from eyes.
+# Fields that something covers, or without room for two letters. Visually hidden ones are ignored.
 FIELDS = "main :is(select, textarea, input:read-write)"
 CROWDED = """fields => fields.filter(it => {
     it.scrollIntoView({block: "center"});
@@ -131,7 +131,7 @@ def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Ho
     hold_in_tabs(check)
 
 
-def test_the_keyboard_shows_where_it_is(hold_in_tabs: Hold) -> None:
+def test_the_focus_is_visible(hold_in_tabs: Hold) -> None:
     def check(tab: Tab) -> Iterator[str]:
         controls = tab.locator(
             "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
@@ -140,6 +140,6 @@ def test_the_keyboard_shows_where_it_is(hold_in_tabs: Hold) -> None:
         for _ in range(controls.count() + 6 * dates.count()):
             tab.keyboard.press("Tab")
             if element := tab.evaluate(FOCUS):
-                yield f"does not show the focus, or hides what has it, at {element}: see style.css"
+                yield f"does not show the focus at {element}, or hides it: see style.css"
 
     hold_in_tabs(check)

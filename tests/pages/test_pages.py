@@ -89,7 +89,7 @@ def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(pages: 
         before = [page.document.attributes(f"body/{it}//a", "href") for it in ("header", "nav")]
         is_framed = any(before) and page.document.texts("main")  # without it, axe says so
         if is_framed and not page.document.attributes("a", "href")[0].startswith("#"):
-            yield "has no link to its <main> before all others, to skip them: see base.html"
+            yield "has no skip link to <main> as its first link: see base.html"
         ids = Counter(page.document.attributes("*", "id"))
         if repeated := [name for name, count in ids.items() if count > 1]:
             yield f"has more than one element with the id {repeated}"
@@ -338,7 +338,7 @@ def test_a_public_page_is_the_same_for_everyone_compressed_and_revalidated(
             app = create_app()
             own, next_visitors = get(app, page.url, page.cookie).text, get(app, page.url).text
             if own == next_visitors != get(create_app(), page.url).text:
-                yield "is sent to the next visitor too: a cache, such as Flask-Caching, stores it"
+                yield "is sent to the next visitor too: Flask-Caching, or another, stores it"
         if control.private or not (control.max_age or control.s_maxage):
             return
         is_own = page.cookie and get(create_app(), page.url).text != page.response.text
@@ -378,7 +378,7 @@ def error_client(app: Flask) -> FlaskClient:
     host = urlsplit(ORIGIN).netloc if app.url_map.host_matching else None
     app.add_url_rule("/specimen/<int:code>", "specimen", abort, host=host)
     app.add_url_rule("/sold", "sold", lambda: abort(404, "<b>Sold out</b>"), host=host)
-    app.add_url_rule("/fail", "fail", lambda: str(int("a secret")), host=host)
+    app.add_url_rule("/fail", "fail", lambda: str(int("s3cr3t")), host=host)
     return app.test_client()
 
 
@@ -411,4 +411,4 @@ def test_an_error_page_shows_what_abort_was_told_but_no_exception(
 
     assert (sold.status_code, failed.status_code) == (404, 500)
     assert "<b>Sold out</b>" in Document(sold.text).texts("p")
-    assert "secret" not in failed.text
+    assert "s3cr3t" not in failed.text

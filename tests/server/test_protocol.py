@@ -89,7 +89,7 @@ def test_an_upload_that_no_view_reads_leaves_the_next_request_alone(server: Serv
     assert exchange(server, f"{head}{close}{body[:-99]}").startswith(b"HTTP/1.1 404 ")
 
 
-def test_what_follows_a_body_that_stalls_is_not_taken_for_a_request() -> None:
+def test_data_after_a_stalled_body_is_no_request() -> None:
     stalled = f"{GET.format('/').replace('GET', 'POST')}Transfer-Encoding: chunked\r\n\r\n40\r\nx"
     with (
         procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--keep-alive 1") as server,
@@ -102,7 +102,7 @@ def test_what_follows_a_body_that_stalls_is_not_taken_for_a_request() -> None:
         assert read_all(connection).count(b"HTTP/1.1") < 2
 
 
-def test_a_response_that_fails_before_it_is_sent_is_a_500(server: Server) -> None:
+def test_an_error_before_the_headers_are_sent_is_a_500(server: Server) -> None:
     upload = GET.format("/closed").replace("GET", "POST") + "Content-Length: 1\r\n"
 
     assert exchange(server, f"{upload}Connection: close\r\n\r\nx").startswith(b"HTTP/1.1 500 ")

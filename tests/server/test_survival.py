@@ -86,7 +86,7 @@ OPENINGS = {
 
 
 @pytest.mark.parametrize("opening", OPENINGS.values(), ids=OPENINGS)
-def test_a_hundred_endless_clients_leave_others_their_pages(dyno: Server, opening: str) -> None:
+def test_a_hundred_endless_clients_do_not_delay_others(dyno: Server, opening: str) -> None:
     with ExitStack() as stack:
         for _ in range(100):
             stack.enter_context(dyno.connect(opening))

@@ -115,7 +115,7 @@ def test_a_site_may_have_a_proxy_fix_of_its_own_around_all() -> None:
     assert ask("http").status_code == 308
 
 
-def test_any_other_request_is_served() -> None:
+def test_a_request_that_needs_no_redirect_is_served() -> None:
     secure, off, unset = serve(address, HTTPS_ONLY=1), serve(address, HTTPS_ONLY=0), serve(address)
     for client, scheme, proto, seen in (
         (secure, "http", None, "http"),

@@ -85,7 +85,7 @@ UNCHANGED = ("public, max-age=60, No-Transform", "private, max-age=60", "max-age
         ({"Content-Encoding": "br"}, False),
     ],
 )
-def test_public_text_alone_is_compressed(headers: dict[str, str], *, is_compressed: bool) -> None:
+def test_only_public_text_is_compressed(headers: dict[str, str], *, is_compressed: bool) -> None:
     response = ask(serve(lambda: ("a" * 1000, PUBLIC | headers)), "/", "gzip")
 
     assert (response.headers.get("Content-Encoding") == "gzip") == is_compressed
@@ -138,7 +138,7 @@ DROPPED = ("Content-Length", "Content-Type", "Content-Encoding")
         ({"If-None-Match": '"x"', "If-Modified-Since": LATER}, 200),
     ],
 )
-def test_conditions_hold_for_pages_and_files_alike_and_a_304_has_the_headers_that_caches_need(
+def test_pages_and_files_are_revalidated_alike(
     client: FlaskClient, conditions: dict[str, str], status: int
 ) -> None:
     for url, encoding, cookie in product(URLS, ENCODINGS, ("", "a=b")):
@@ -242,7 +242,7 @@ def test_a_range_of_a_file_that_may_be_compressed_is_the_whole(client: FlaskClie
     assert response.headers["Accept-Ranges"] == "none"
 
 
-def test_a_file_needs_no_wrapper_of_the_server(client: FlaskClient) -> None:
+def test_a_file_is_sent_without_the_servers_file_wrapper(client: FlaskClient) -> None:
     for url in ("/static/picture.png", "/sent"):  # gunicorn's would read all that is before a range
         response = client.get(url, environ_overrides={"wsgi.file_wrapper": None})
 
