@@ -26,6 +26,10 @@ from blasto.app import create_app
 from tests.pages.examples import EXAMPLES, NO_PAGES, prepare
 from tests.processes import PACKAGE, ROOT
 
+LINKED = (
+    *("stylesheet", "icon", "apple-touch-icon", "manifest", "preload"),
+    *("alternate", "next", "prev"),
+)
 ORIGIN = "http://localhost"
 SECONDS = 10  # for a response in process
 MAX_BYTES = 10_000_000  # of a page
@@ -83,10 +87,12 @@ class Document:
 
     def links(self, url: str) -> list[str]:
         """Return the URLs on the same site that the page at `url` links to or loads."""
-        names = ("href", "src", "poster")
-        links = [link for name in names for link in self.attributes("*", name)]
+        links = self.attributes("{*}a", "href") + self.attributes("area", "href")
+        links += self.attributes("*", "src") + self.attributes("video", "poster")
         for choice in self.attributes("*", "srcset"):
             links += re.findall(r"([^\s,]\S*[^\s,])[^,]*", choice)
+        for rel in LINKED:
+            links += self.attributes(f"link[@rel='{rel}']", "href")
         shown = self.attributes("meta[@property]", "content")
         return on_site(url, *links, *(link for link in shown if link.startswith(ORIGIN)))
 

@@ -303,7 +303,7 @@ def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
         parts = iter(body)
         try:
             first = next(parts, b"")
-        except Exception:
+        except BaseException:  # such as gevent.Timeout
             closed(body)
             raise
         body = ClosingIterator(chain(written, [first], parts), getattr(body, "close", None))

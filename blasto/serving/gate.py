@@ -210,9 +210,11 @@ def is_served(host: str, trusted: list[str] | None) -> bool:
 
 def trusted_networks(value: str) -> list[Network]:
     """Return the setting FORWARDED_ALLOW_IPS."""
-    parts = value.replace("*", "0.0.0.0/0,::/0").split(",")
+    parts = [part.strip() for part in value.split(",")]
+    if "*" in parts:
+        parts = ["0.0.0.0/0", "::/0"]
     try:
-        return [ip_network(part.strip(), strict=False) for part in parts if part.strip()]
+        return [ip_network(part, strict=False) for part in parts if part]
     except ValueError as error:
         raise click.ClickException(
             "FORWARDED_ALLOW_IPS must be * or addresses and networks separated by commas, "

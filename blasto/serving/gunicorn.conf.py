@@ -21,13 +21,14 @@ def number(variable: str, least: int, most: int, *, default: int) -> int:
 # fail (https://github.com/pallets/flask/issues/5881): WEB_THREADS is for these.
 web_threads = number("WEB_THREADS", 0, 1_000, default=0)
 threads = max(1, web_threads)
-if not web_threads:
+worker_class = "gthread" if web_threads else "gevent"
+if worker_class == "gevent":
     # Before anything uses TLS, also if GUNICORN_CMD_ARGS has --preload (gevent #1016).
     import gevent.monkey
     import gevent.socket
 
     gevent.monkey.patch_all()
-    from gunicorn.workers.ggevent import GeventWorker
+    from gunicorn.workers import ggevent
 
 import logging
 import resource
@@ -75,6 +76,9 @@ forwarder_headers = ""
 
 # Only the header that the README names: by default, a client's X-Forwarded-Ssl can contradict it.
 secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
+
+# gunicorn would log 0 bytes of a file, and send it before the head that Client holds back.
+sendfile = False
 
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
@@ -176,12 +180,12 @@ def pre_request(_worker: Any, req: Any) -> None:
     # By default, trailers may have 800 kB, whose lines gunicorn counts anew at each packet.
     if hasattr(getattr(req, "body", None), "reader"):
         req.body.reader.limit_trailer_section = limit_request_line
-    if not web_threads:
+    if worker_class == "gevent":
         gevent.getcurrent().request = req  # for worker_abort()
         waiting.pop(connection_of(req), None)
 
 
-if not web_threads:
+if worker_class == "gevent":
     MAX_HEADERS = 65_536  # bytes of one request; gunicorn itself limits lines and their number
     MAX_WAITING = 16_000_000  # bytes of all requests whose headers are not complete
     PAUSE = 1e-9  # seconds; with 0, gevent polls other connections only every 50th time
@@ -257,7 +261,7 @@ if not web_threads:
         with suppress(OSError):  # its client may have closed it
             client._sock.shutdown(how)
 
-    class GreenletWorker(GeventWorker):
+    class Worker(ggevent.GeventWorker):
         """A gevent worker that closes waiting connections if it ends, or is nearly full."""
 
         def make_room(self) -> None:
@@ -297,9 +301,9 @@ if not web_threads:
                 closed.discard(client)
                 waiting.pop(client, None)
 
-    worker_class: Any = GreenletWorker
+    ggevent.GeventWorker = Worker  # whoever names it, such as GUNICORN_CMD_ARGS
 
-    def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
+    def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
         client = connection_of(req)
         if getattr(client, "head", b""):  # there was no body
             with suppress(OSError):
@@ -308,7 +312,7 @@ if not web_threads:
             if isinstance(client, Client) and may_have_unread_body(environ, resp):
                 # Closing on unread data could take the response from the client (RFC 9112, 9.6).
                 # After an error, gunicorn reads no further request from it.
-                with suppress(Exception), gevent.Timeout(worker.cfg.keepalive, TimeoutError):
+                with suppress(Exception), gevent.Timeout(keepalive, TimeoutError):
                     if resp.should_close():
                         client.shutdown(socket.SHUT_WR)
                     while req.body.read(PART):
@@ -341,10 +345,9 @@ else:
         else:
             util.close(conn.sock)
 
-    worker_class = "gthread"
     TConn.close = close
 
-    def post_request(worker: Any, req: Any, environ: Any, resp: Any) -> None:
+    def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
         """Read what a view has left of a body, which could take the response from the client."""
         connection, end = connection_of(req), time.monotonic() + graceful_timeout
         if connection and may_have_unread_body(environ, resp):

@@ -134,8 +134,8 @@ def condition(environ: WSGIEnvironment, etag: str, last_modified: str | None) ->
             return "412 PRECONDITION FAILED"
     if none_match == etag:  # as most clients send it
         return "304 NOT MODIFIED"
-    names = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE")
-    sent = {name: environ[name][:MAX_FIELD] for name in names if name in environ}
+    name = "HTTP_IF_MODIFIED_SINCE" if none_match is None else "HTTP_IF_NONE_MATCH"
+    sent = {name: environ[name][:MAX_FIELD]} if name in environ else {}
     is_known = sent and not is_resource_modified(sent, etag, last_modified=last_modified)
     return "304 NOT MODIFIED" if is_known else OK
 

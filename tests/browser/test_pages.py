@@ -54,6 +54,11 @@ CROWDED = """fields => fields.filter(it => {
 SCHEME = "getComputedStyle(document.documentElement).colorScheme"
 GROUND = """[document.documentElement, document.body]
     .map(it => getComputedStyle(it).background).join()"""
+# Whether the keyboard does not reach the link to <main>, which is the first.
+UNREACHED = """() => {
+    const link = document.querySelector("a[href^='#']");
+    return link && (link.tabIndex < 0 || !link.checkVisibility({visibilityProperty: true}));
+}"""
 FOCUS = """() => {
     const element = document.activeElement, style = getComputedStyle(element);
     const ringed = style => style.outlineStyle === "auto"  // the browser's own
@@ -136,6 +141,8 @@ def test_the_focus_is_visible(hold_in_tabs: Hold) -> None:
         controls = tab.locator(
             "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
         )
+        if tab.evaluate(UNREACHED):
+            yield "has a skip link that the keyboard does not reach: see style.css"
         dates = tab.locator("[type^=date], [type=time], [type=month], [type=week]")  # up to 7 parts
         for _ in range(controls.count() + 6 * dates.count()):
             tab.keyboard.press("Tab")

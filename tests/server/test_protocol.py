@@ -6,11 +6,12 @@ import shlex
 from contextlib import closing, suppress
 from http.client import HTTPConnection
 from itertools import product
+from pathlib import Path
 from time import sleep
 
 import pytest
 
-from tests.processes import SPECIMEN, Server, procfile, read_all, until
+from tests.processes import PACKAGE, SPECIMEN, Server, free_port, read_all, until
 from tests.server.test_survival import GET, HTTPS, INDEX, READ
 
 pytestmark = pytest.mark.server
@@ -57,7 +58,7 @@ def test_a_malformed_request_is_rejected_and_nothing_behind_it_served(
 
 def test_bodies_of_every_kind_follow_each_other_on_one_open_connection(server: Server) -> None:
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
-        for path in ("/", "/message", "/file", "/large", "/nothing", "/message"):
+        for path in ("/", "/message", "/file", "/shared/conftest.py", "/large", "/no", "/message"):
             lengths = []
             for method in ("HEAD", "GET"):
                 connection.request(method, path, headers=HTTPS)
@@ -89,12 +90,13 @@ def test_an_upload_that_no_view_reads_leaves_the_next_request_alone(server: Serv
     assert exchange(server, f"{head}{close}{body[:-99]}").startswith(b"HTTP/1.1 404 ")
 
 
-def test_data_after_a_stalled_body_is_no_request() -> None:
+def test_data_after_a_stalled_body_is_no_request(tmp_path: Path) -> None:
+    config, port = tmp_path / "gunicorn.conf.py", free_port()
+    text = (PACKAGE / "serving" / "gunicorn.conf.py").read_text()
+    config.write_text(f"{text}\nkeepalive = 1\n")
+    command = f"gunicorn --config {config} {SPECIMEN}"
     stalled = f"{GET.format('/').replace('GET', 'POST')}Transfer-Encoding: chunked\r\n\r\n40\r\nx"
-    with (
-        procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--keep-alive 1") as server,
-        server.connect(stalled) as connection,
-    ):
+    with Server(command, port, PORT=str(port)) as server, server.connect(stalled) as connection:
         sleep(1.5)
         with suppress(ConnectionError):
             connection.sendall(SMUGGLED.encode())

@@ -140,7 +140,7 @@ STUBBORN = f"{GET.format('/stubborn').replace('GET', 'POST')}Content-Length: 9\r
     ids=["unread", "goes on when it is closed"],
 )
 def test_an_operator_may_choose_how_many_connections_a_worker_has(openings: list[str]) -> None:
-    options = "--worker-connections 20 --graceful-timeout 1"
+    options = "--worker-class gevent --worker-connections 20 --graceful-timeout 1"
     with one_worker(options) as server, ExitStack() as stack:
         for opening in openings:
             stack.enter_context(server.connect(opening))

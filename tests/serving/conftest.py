@@ -13,6 +13,7 @@ from flask import Flask, current_app, request, send_file, url_for
 from flask.testing import FlaskClient
 from jinja2 import DictLoader
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.shared_data import SharedDataMiddleware
 from werkzeug.test import TestResponse
 
 from blasto import serving
@@ -101,6 +102,7 @@ def make_app() -> Flask:
     app = serve(HTTPS_ONLY="DYNO" in os.environ).application
     for name, view in views.items():
         app.add_url_rule(f"/{name}", name, view, methods=["GET", "POST"])
+    app.wsgi_app = SharedDataMiddleware(app.wsgi_app, {"/shared": str(Path(__file__).parent)})
     return app
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import pytest
@@ -66,7 +67,7 @@ INVALID: dict[str, Any] = {
     "TRUSTED_HOSTS": ("https://a.test", "*", "", ".", "a,,b", "a/", "my_site.test", [], [1], 1),
     "HTTPS_ONLY": ("False", "no", "1", 2, None),
     "CONTENT_SECURITY_POLICY": ("img-src *", ["a"], {"img-src": "a; script-src *"}, {"A": "b"}),
-    "FORWARDED_ALLOW_IPS": ("10.0.0.0/99", "localhost"),
+    "FORWARDED_ALLOW_IPS": ("10.0.0.0/99", "localhost", "10.*"),
     "MAX_CONTENT_LENGTH": ("16MB",),
     "MAX_FORM_MEMORY_SIZE": ("1MB",),
     "SECRET_KEY": (123,),
@@ -191,7 +192,7 @@ PART = "--b\r\nContent-Disposition: form-data{}\r\n\r\ntext\r\n--b--\r\n"
 
 
 def test_a_form_without_names_and_json_that_is_nested_too_deeply_are_malformed() -> None:
-    client = serve(lambda: str(request.get_json() if request.is_json else request.form))
+    client = serve(lambda: str(request.get_json(silent=True) if request.is_json else request.form))
 
     for kind, body in (
         ("multipart/form-data; boundary=b", PART.format("")),
@@ -225,16 +226,25 @@ def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:
     assert status_of(client.post("/up", headers=headers)) == 400
 
 
+closed: list[object] = []
+
+
 def fail(*_: object) -> Iterator[str]:
     raise ValueError("a secret")
     yield ""
+
+
+def failing_stream() -> Response:
+    response = Response(fail())
+    response.call_on_close(partial(closed.append, response))
+    return response
 
 
 @pytest.mark.parametrize(
     ("view", "teardown"),
     [
         (public, lambda error: next(fail(error))),
-        (fail, lambda _: None),  # as the first part of a stream does
+        (failing_stream, lambda _: None),
         (lambda: ("", {"A": "a secret \u2713"}), lambda _: None),  # which servers refuse
     ],
     ids=["teardown", "stream", "header"],
@@ -242,6 +252,7 @@ def fail(*_: object) -> Iterator[str]:
 def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(
     caplog: pytest.LogCaptureFixture, view: View, teardown: Callable[..., None]
 ) -> None:
+    closed.clear()
     client = serve(view)
     app = client.application
     app.teardown_request(teardown)
@@ -251,6 +262,7 @@ def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(
     assert status_of(response) == 500
     assert "secret" not in response.text
     assert "ValueError" in caplog.text
+    assert len(closed) == (view is failing_stream)
     (request_id,) = re.findall("request_id=([0-9a-f]{32})", caplog.text)
     assert request_id in response.text
     for testing, debug in ((True, False), (False, True)):
