@@ -42,7 +42,7 @@ NO_ERRORS = (
     *("unexpected-char-in-comment", "unexpected-dash-after-double-dash-in-comment"),
 )
 TEMPLATE = re.compile(r"(?is)<template\b(?:(?!<template\b).)*?</template>")
-ERROR_PAGE = "/no/such/page/"  # a site may end all its URLs in a slash
+ERROR_PAGE = "/no/such/page"
 NO_PAGE = "add its endpoint to NO_PAGES in tests/pages/examples.py"
 SIGN_IN = (
     "asks to sign in: let prepare() in tests/pages/examples.py return the session of a visitor who"
@@ -211,7 +211,8 @@ class Survey(logging.Handler):
         except Exception as error:  # of whatever kind, it is reported
             self.session = {}
             self.problems[f"cannot be tested: prepare() raises {cause(error)}"].append("/")
-        self.error_page = self.visit(ERROR_PAGE, "")
+        # A site may end all its URLs in a slash.
+        self.error_page = self.visit(ERROR_PAGE, "") or self.visit(f"{ERROR_PAGE}/", "")
         found = [page for it in self.urls().items() if (page := self.visit(*it))]
         self.pages = [page for page in found if WHOLE.search(page.response.text)]
         links = {link for page in self.pages for link in page.document.links(page.url)}

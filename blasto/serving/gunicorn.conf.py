@@ -261,7 +261,10 @@ if worker_class == "gevent":
         with suppress(OSError):  # its client may have closed it
             client._sock.shutdown(how)
 
-    class Worker(ggevent.GeventWorker):
+    # SIGHUP runs this file again, in the same process.
+    original: Any = vars(ggevent).setdefault("original", ggevent.GeventWorker)
+
+    class Worker(original):
         """A gevent worker that closes waiting connections if it ends, or is nearly full."""
 
         def make_room(self) -> None:

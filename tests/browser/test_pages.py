@@ -56,7 +56,8 @@ GROUND = """[document.documentElement, document.body]
     .map(it => getComputedStyle(it).background).join()"""
 # Whether the keyboard does not reach the link to <main>, which is the first.
 UNREACHED = """() => {
-    const link = document.querySelector("a[href^='#']");
+    const isFramed = document.querySelector("body > :is(header, nav) a");
+    const link = isFramed && document.querySelector("a[href^='#']");
     return link && (link.tabIndex < 0 || !link.checkVisibility({visibilityProperty: true}));
 }"""
 FOCUS = """() => {

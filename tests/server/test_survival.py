@@ -229,6 +229,9 @@ def test_a_reload_loses_no_request() -> None:
         until(lambda: server.output.count("Worker exiting") == 2, 20)
         before = len(results)
         until(lambda: len(results) > before + 20, 20)
+        upload = f"{READ}Connection: close\r\nContent-Length: 300000\r\n\r\n{'x' * 300_000}"
+        with server.connect(upload) as connection:  # read by its successor
+            assert read_all(connection).endswith(b"300000")
 
     assert {*results} == {200}
 
