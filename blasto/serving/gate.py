@@ -30,7 +30,6 @@ SETTINGS = (
     ("SECRET_KEY", str | bytes | None, "text, not a number"),
 )
 Network = IPv4Network | IPv6Network
-
 ADDRESS = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 

@@ -12,7 +12,7 @@ from time import sleep
 import pytest
 
 from tests.processes import PACKAGE, SPECIMEN, Server, free_port, read_all, until
-from tests.server.test_survival import GET, HTTPS, INDEX, READ
+from tests.server.test_survival import GET, HTTPS, INDEX, POST, READ
 
 pytestmark = pytest.mark.server
 
@@ -76,7 +76,7 @@ def test_bodies_of_every_kind_follow_each_other_on_one_open_connection(server: S
 
 
 def test_an_upload_that_no_view_reads_leaves_the_next_request_alone(server: Server) -> None:
-    post, close = GET.format("/upload").replace("GET", "POST"), "Connection: close\r\n\r\n"
+    post, close = POST.format("/upload"), "Connection: close\r\n\r\n"
     data = "x" * 5_000_000
     whole = f"{post}Content-Length: 5000000\r\n", data
     chunked = f"{post}Transfer-Encoding: chunked\r\n", f"4c4b40\r\n{data}\r\n0\r\n\r\n"
@@ -95,7 +95,7 @@ def test_data_after_a_stalled_body_is_no_request(tmp_path: Path) -> None:
     text = (PACKAGE / "serving" / "gunicorn.conf.py").read_text()
     config.write_text(f"{text}\nkeepalive = 1\n")
     command = f"gunicorn --config {config} {SPECIMEN}"
-    stalled = f"{GET.format('/').replace('GET', 'POST')}Transfer-Encoding: chunked\r\n\r\n40\r\nx"
+    stalled = f"{POST.format('/')}Transfer-Encoding: chunked\r\n\r\n40\r\nx"
     with Server(command, port, PORT=str(port)) as server, server.connect(stalled) as connection:
         sleep(1.5)
         with suppress(ConnectionError):
@@ -105,7 +105,7 @@ def test_data_after_a_stalled_body_is_no_request(tmp_path: Path) -> None:
 
 
 def test_an_error_before_the_headers_are_sent_is_a_500(server: Server) -> None:
-    upload = GET.format("/closed").replace("GET", "POST") + "Content-Length: 1\r\n"
+    upload = POST.format("/closed") + "Content-Length: 1\r\n"
 
     assert exchange(server, f"{upload}Connection: close\r\n\r\nx").startswith(b"HTTP/1.1 500 ")
 

@@ -23,10 +23,11 @@ pytestmark = pytest.mark.server
 
 HTTPS = {"X-Forwarded-Proto": "https"}
 GET = "GET {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n"
+POST = GET.replace("GET", "POST")
 INDEX = GET.format("/")
 SLEEP = GET.format("/sleep?seconds=2") + "Connection: close\r\n\r\n"
-READ = GET.format("/read").replace("GET", "POST")
-UPLOAD = INDEX.replace("GET", "POST") + "Content-Length: 1000000\r\n\r\n"
+READ = POST.format("/read")
+UPLOAD = POST.format("/") + "Content-Length: 1000000\r\n\r\n"
 
 
 @contextmanager
@@ -62,6 +63,17 @@ def in_shell(script: str) -> Server:
 
 def one_worker(options: str) -> Server:
     return procfile(app=SPECIMEN, WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS=options)
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    """Let the one worker of a server do nothing for a while."""
+    (worker,) = server.processes() - {server.popen.pid}
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +143,7 @@ def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
 
 
 IDLE = OPENINGS["idle"]
-STUBBORN = f"{GET.format('/stubborn').replace('GET', 'POST')}Content-Length: 9\r\n\r\n"
+STUBBORN = f"{POST.format('/stubborn')}Content-Length: 9\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -152,11 +164,9 @@ def test_a_crowd_that_comes_at_once_closes_no_more_connections_than_it_needs() -
     with one_worker("--worker-connections 100") as server, ExitStack() as stack:
         silent = [stack.enter_context(server.connect()) for _ in range(85)]
         assert server.get().status == 200  # so these have been accepted
-        (worker,) = server.processes() - {server.popen.pid}
-        os.kill(worker, signal.SIGSTOP)
-        for _ in range(10):
-            stack.enter_context(server.connect())
-        os.kill(worker, signal.SIGCONT)
+        with stopped(server):
+            for _ in range(10):
+                stack.enter_context(server.connect())
 
         assert server.get().status == 200
         closed, _, _ = select.select(silent, [], [], 0)
@@ -169,17 +179,15 @@ def test_a_client_that_sends_many_requests_at_once_lets_others_in(worker: Server
     def served() -> int:
         return worker.output.count("/?greedy")
 
-    (process,) = worker.processes() - {worker.popen.pid}
     with ThreadPoolExecutor() as pool, worker.connect() as greedy, worker.connect() as visitor:
         pool.submit(greedy.sendall, requests.encode())
         pool.submit(read_all, greedy)
         until(lambda: served() > 10, 10)
 
-        os.kill(process, signal.SIGSTOP)
-        sleep(0.2)  # until all that it has logged has been read
-        before = served()
-        visitor.sendall(f"{GET.format('/?visitor')}Connection: close\r\n\r\n".encode())
-        os.kill(process, signal.SIGCONT)
+        with stopped(worker):
+            sleep(0.2)  # until all that it has logged has been read
+            before = served()
+            visitor.sendall(f"{GET.format('/?visitor')}Connection: close\r\n\r\n".encode())
 
         assert read_all(visitor).endswith(b"public ")
         greedy.shutdown(socket.SHUT_RDWR)
