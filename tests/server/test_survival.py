@@ -25,7 +25,7 @@ HTTPS = {"X-Forwarded-Proto": "https"}
 GET = "GET {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n"
 POST = GET.replace("GET", "POST")
 INDEX = GET.format("/")
-SLEEP = GET.format("/sleep?seconds=2") + "Connection: close\r\n\r\n"
+SLEEP = GET.format("/sleep?seconds=1") + "Connection: close\r\n\r\n"
 READ = POST.format("/read")
 UPLOAD = POST.format("/") + "Content-Length: 1000000\r\n\r\n"
 
@@ -255,7 +255,7 @@ def test_a_worker_that_is_replaced_closes_silent_connections_without_a_response(
 
 def test_sigterm_finishes_requests_but_waits_for_none_that_is_stuck() -> None:
     with (
-        procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--graceful-timeout 3") as server,
+        procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--graceful-timeout 2") as server,
         server.connect(SLEEP) as busy,
         server.connect(GET.format("/sleep?seconds=60") + "\r\n") as stuck,
     ):
@@ -265,4 +265,4 @@ def test_sigterm_finishes_requests_but_waits_for_none_that_is_stuck() -> None:
         until(lambda: not server.processes(), 15)  # SIGKILL would come after 30 s
         assert read_all(busy).endswith(b"slept well")
         assert read_all(stuck) == b""
-    assert re.search(r'path="/sleep\?seconds=2" .* duration=\d{4,}\.\dms', server.output)
+    assert re.search(r'path="/sleep\?seconds=1" .* duration=\d{4,}\.\dms', server.output)
