@@ -37,6 +37,7 @@ MAX_ENTRIES = 500
 MAX_BYTES = 10_000_000  # of all bodies and keys
 MAX_BODY = 1_000_000  # bytes; a larger body is sent as it comes, and not stored
 MAX_KEY = 2_000  # characters
+MAX_WAIT = 5  # seconds, for another request that renews an entry
 
 # A page may depend on these, besides its URL and the language.
 PERSONAL = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
@@ -130,8 +131,9 @@ def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
     if answer.status >= "4":
         return "no-store"
-    private, public, _, immutable, lifetimes = directives(said)
-    is_for_one = "set-cookie" in fields or (public and "HTTP_AUTHORIZATION" in environ)
+    private, _, _, immutable, lifetimes = directives(said)
+    # By RFC 9111, 3.5, caches need no telling; nginx's does.
+    is_for_one = "set-cookie" in fields or "HTTP_AUTHORIZATION" in environ
     if private or (vary <= {"", "accept-encoding"} and not is_for_one):
         return said
     # A browser may store a file, unlike a page, which may show a flash message. Of that file,
@@ -191,13 +193,16 @@ class Cache:
             return self.forward(key, environ, start_response)
         if (age := int(monotonic() - entry.stored_at)) < entry.max_age:
             return entry.send(environ, start_response, ("Age", str(age)))
-        with entry.renewal:  # one request renews it, and the others wait
+        # One request renews it, and the others wait, unless that one hangs.
+        renews = entry.renewal.acquire(timeout=MAX_WAIT)
+        try:
             if self.entries.get(key) is entry:
-                try:
-                    return self.forward(key, environ, start_response)
-                finally:
-                    with self.lock:
-                        self.discard(key, entry)
+                return self.forward(key, environ, start_response)
+        finally:
+            with self.lock:
+                self.discard(key, entry)
+            if renews:
+                entry.renewal.release()
         return self.respond(key, environ, start_response)
 
     def forward(
