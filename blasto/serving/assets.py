@@ -78,7 +78,9 @@ def remembering(app: Flask, ours: dict[Any, Any]) -> Callable[..., str]:
         if request and is_plain and app.url_default_functions == ours:
             get = request.environ.get
             base = get("wsgi.url_scheme"), get("HTTP_HOST"), get("SCRIPT_NAME")
-            return build(endpoint, (*values.items(),), int(monotonic()), *base)
+            # Of an endpoint with several rules, Werkzeug builds that of the request's method.
+            depends_on = get("REQUEST_METHOD"), int(monotonic()), *base
+            return build(endpoint, (*values.items(),), *depends_on)
         return app.url_for(endpoint, **values)
 
     return url_for
@@ -98,15 +100,16 @@ def set_lifetime(current: str | None, response: Response) -> Response:
 
 def version(folder: str, filename: str) -> str | None:
     """Return a hash of a file's content, or None if the folder has no such regular file."""
-    path = safe_join(folder, filename)
+    path = safe_join(folder, filename) or ""
     try:
-        status = os.stat(path or "")  # a Path takes twice as long
-        return digest(path, status.st_mtime_ns) if path and S_ISREG(status.st_mode) else None
+        status = os.stat(path)  # a Path takes twice as long
+        # Not the mtime, which a copy may keep.
+        return digest(path, status.st_ctime_ns) if S_ISREG(status.st_mode) else None
     except (OSError, ValueError):  # ValueError: NUL, or a surrogate
         return None
 
 
 @lru_cache(maxsize=10_000)
-def digest(path: str, _mtime_ns: int) -> str:
+def digest(path: str, _ctime_ns: int) -> str:
     with open(path, "rb") as file:  # likewise
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

@@ -47,7 +47,9 @@ class Representation:
         self.has_ranges = "accept-ranges" in fields and not compressible
         changed = {}
         if compressible:
-            changed["Vary"] = "Accept-Encoding"
+            vary = fields.get("vary", "")
+            if "accept-encoding" not in vary.lower():
+                changed["Vary"] = f"{vary}, Accept-Encoding".removeprefix(", ")
             # Level 1 is faster, and 5 to 11 % larger; 9 takes up to five times as long as 6, and
             # saves 1 %. Without a time, all processes send the same bytes.
             level = 6 if self.immutable else 1

@@ -40,11 +40,12 @@ def test_only_the_current_versioned_url_is_immutable(client: FlaskClient, tmp_pa
             return render_template_string("{{ url_for(e, filename='file.txt') }}", e=endpoint)
 
     for endpoint, file in (("static", tmp_path / "file.txt"), ("shop.static", folder / "file.txt")):
-        file.write_text("first")
-        outdated = url(endpoint)
-        file.write_text("second")
-        os.utime(file, (1, 1))
-        current = url(endpoint)
+        urls = []
+        for text in ("first", "second"):
+            file.write_text(text)
+            os.utime(file, (1, 1))
+            urls.append(url(endpoint))
+        outdated, current = urls
 
         for versioned in (current, f"{current}?another"):
             assert client.get(versioned).headers["Cache-Control"] == IMMUTABLE
@@ -132,6 +133,7 @@ def test_no_other_cache_stores_the_files_of_a_visitor_who_is_signed_in(client: F
         assert ("Set-Cookie" in mine, "Set-Cookie" in theirs) == (True, False)
         assert ("Content-Encoding" in mine) == ("immutable" in policy)
         assert mine["Cache-Control"] == policy
+        assert "Cookie" in mine["Vary"]
         assert "s-maxage" in theirs["Cache-Control"]
         assert "Age" not in theirs
         known = accept | {"If-None-Match": mine.get("ETag", "")}
@@ -152,6 +154,8 @@ def test_a_template_gets_the_urls_that_flask_builds(app: Flask, *, languages: bo
     app.subdomain_matching = True
     app.add_url_rule("/shop", "shop", subdomain="shop")
     app.add_url_rule("/<language>/about", "about")
+    app.add_url_rule("/items", "items")
+    app.add_url_rule("/items/new", "items", methods=["POST"])
 
     def add_language(endpoint: str, values: dict[str, str]) -> None:
         if endpoint == "about":
@@ -160,13 +164,17 @@ def test_a_template_gets_the_urls_that_flask_builds(app: Flask, *, languages: bo
     if languages:
         app.url_defaults(add_language)
     calls: list[tuple[str, dict[str, Any]]] = [
-        *((endpoint, {}) for endpoint in ("page", "shop", *(["about"] if languages else []))),
+        *(
+            (endpoint, {})
+            for endpoint in ("page", "shop", "items", *(["about"] if languages else []))
+        ),
         *(("static", {"filename": file}) for file in ("text.txt", Path("text.txt"))),
         ("static", {"filename": "text.txt", "_external": True}),
         *(("page", {name: ["a"]}) for name in ("filename", "tag")),
     ]
     contexts: list[Any] = [
         app.app_context(),
+        *(app.test_request_context("/", "http://site.test", method=it) for it in ("GET", "POST")),
         app.test_request_context("/?language=es", "http://site.test"),
         *(app.test_request_context("/", f"http://{it}") for it in ("site.test", "shop.site.test")),
         *(app.test_request_context("/", f"{it}://site.test/mounted") for it in ("http", "https")),
