@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import lru_cache, partial
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -27,10 +28,16 @@ HEADERS = ("HTTP_", "CONTENT_")
 SETTINGS = (
     ("MAX_CONTENT_LENGTH", int | None, "a number of bytes"),
     ("MAX_FORM_MEMORY_SIZE", int | None, "a number of bytes"),
+    ("MAX_FORM_PARTS", int | None, "a number"),
+    ("PERMANENT_SESSION_LIFETIME", int | float | timedelta, "a number of seconds"),
     ("SECRET_KEY", str | bytes | None, "text, not a number"),
+    ("SEND_FILE_MAX_AGE_DEFAULT", int | float | timedelta | None, "a number of seconds"),
 )
+PROBES = ("GET", "HEAD", "OPTIONS")  # by default, haproxy sends the last
 Network = IPv4Network | IPv6Network
-ADDRESS = re.compile(r"[\w.:\[\]-]+", re.ASCII)
+# Some proxies add a port, and then brackets around IPv6.
+ADDRESS = re.compile(r"\[([\w.:]+)\](?::\d+)?|([\d.]+):\d+|([\w.:-]+)", re.ASCII)
+MAX_PROXIES = 10
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
@@ -99,6 +106,8 @@ class Gate:
         self.is_served = lru_cache(partial(is_served, trusted=hosts))
         networks = trusted_networks(os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
         self.is_proxy = lru_cache(partial(is_proxy, networks=networks))
+        named = [network for network in networks if network.prefixlen]  # not those of `*`
+        self.is_named_proxy = lru_cache(partial(is_proxy, networks=named))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request_id = name_request(environ)
@@ -107,15 +116,20 @@ class Gate:
         # Credentials are ASCII (RFC 9110, 11.4), and Werkzeug fails to parse any other.
         if not environ.get("HTTP_AUTHORIZATION", "").isascii():
             del environ["HTTP_AUTHORIZATION"]
-        proto, address = None, environ.get("REMOTE_ADDR", "")
+        proto, forwarded = None, environ.get("HTTP_X_FORWARDED_FOR", "")
+        address = environ.get("REMOTE_ADDR", "")
         environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
         # A site's own ProxyFix around this one has replaced the address of the proxy.
         replaced = environ.get("werkzeug.proxy_fix.orig")
         if self.is_proxy(replaced["REMOTE_ADDR"] or "" if replaced else address):
-            # The last is the proxy's; a client may send anything before it, such as a quote.
-            last = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-            if ADDRESS.fullmatch(last) and not replaced:
-                environ["REMOTE_ADDR"] = last
+            # Each proxy adds its client at the end; a visitor may send anything before that.
+            for text in reversed(forwarded.rsplit(",", MAX_PROXIES)):
+                match = ADDRESS.fullmatch(text.strip())
+                if not match or replaced:
+                    break
+                environ["REMOTE_ADDR"] = match[match.lastindex or 0]
+                if not self.is_named_proxy(environ["REMOTE_ADDR"]):
+                    break
             proto = environ.get("HTTP_X_FORWARDED_PROTO")
             if proto == "https":
                 environ["wsgi.url_scheme"] = proto
@@ -135,7 +149,7 @@ class Gate:
 
     def response(self, environ: WSGIEnvironment, proto: str | None) -> WSGIApplication | None:
         """Return the response to a request that does not reach the site."""
-        if environ["PATH_INFO"] == "/up" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        if environ["PATH_INFO"] == "/up" and environ["REQUEST_METHOD"] in PROBES:
             return plain_text(HTTPStatus.OK, "up")
         host = environ.get("HTTP_HOST") or ""
         if not host and environ["SERVER_PROTOCOL"] != "HTTP/1.1":  # requires one (RFC 9112, 3.2)

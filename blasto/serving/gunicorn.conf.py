@@ -80,6 +80,10 @@ secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
 # gunicorn would log 0 bytes of a file, and send it before the head that Client holds back.
 sendfile = False
 
+# In place of a disk that may be slow, read-only or full.
+if os.access("/dev/shm", os.W_OK):  # noqa: S108
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
@@ -87,7 +91,7 @@ control_socket_disable = True
 # whatever other processes write, also if each of its characters is a quote.
 MAX_LOGGED = 1_700  # characters
 MAX_ID = 200  # characters of a request's ID
-LOG_ADDRESSES = os.environ.get("LOG_ADDRESSES", "0") != "0"
+LOG_ADDRESSES = bool(number("LOG_ADDRESSES", 0, 1, default=0))
 
 
 @lru_cache(maxsize=1)

@@ -52,8 +52,8 @@ def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
     ("command", "setting"),
     [
         *((command, "FLASK_HTTPS_ONLY=False") for command in ("flask run", "flask run --debug")),
-        *((PROCFILE_COMMAND, f"{it}=False") for it in ("FLASK_HTTPS_ONLY", "WEB_THREADS")),
-        *((PROCFILE_COMMAND, it) for it in ("WEB_CONCURRENCY=0", "PORT=99999")),
+        *((PROCFILE_COMMAND, f"{it}=False") for it in ("FLASK_HTTPS_ONLY", "LOG_ADDRESSES")),
+        *((PROCFILE_COMMAND, it) for it in ("WEB_CONCURRENCY=0", "WEB_THREADS=", "PORT=99999")),
     ],
 )
 def test_an_invalid_setting_ends_the_start_and_is_named(command: str, setting: str) -> None:

@@ -63,20 +63,26 @@ def test_http_1_0_needs_no_host() -> None:
     assert serve(address).get("/", environ_overrides=environ).text.endswith(" http://localhost/")
 
 
+OF_FLASK: dict[str, Any] = {
+    "MAX_CONTENT_LENGTH": ("16MB",),
+    "MAX_FORM_MEMORY_SIZE": ("1MB",),
+    "MAX_FORM_PARTS": ("many",),
+    "PERMANENT_SESSION_LIFETIME": ("1d", None),
+    "SECRET_KEY": (123,),
+    "SEND_FILE_MAX_AGE_DEFAULT": ("1h",),
+}
 INVALID: dict[str, Any] = {
     "TRUSTED_HOSTS": ("https://a.test", "*", "", ".", "a,,b", "a/", "my_site.test", [], [1], 1),
     "HTTPS_ONLY": ("False", "no", "1", 2, None),
     "CONTENT_SECURITY_POLICY": ("img-src *", ["a"], {"img-src": "a; script-src *"}, {"A": "b"}),
     "FORWARDED_ALLOW_IPS": ("10.0.0.0/99", "localhost", "10.*"),
-    "MAX_CONTENT_LENGTH": ("16MB",),
-    "MAX_FORM_MEMORY_SIZE": ("1MB",),
-    "SECRET_KEY": (123,),
+    **OF_FLASK,
 }
 
 
 @pytest.mark.parametrize("setting", INVALID)
 def test_an_invalid_setting_is_named_with_its_value(monkeypatch: Patch, setting: str) -> None:
-    is_shown = not setting.startswith(("MAX_", "SECRET_"))
+    is_shown = setting not in OF_FLASK
     for value in INVALID[setting]:
         if setting == "FORWARDED_ALLOW_IPS":
             monkeypatch.setenv(setting, value)
@@ -160,6 +166,20 @@ def test_only_trusted_proxies_set_address_and_scheme(monkeypatch: Patch, setting
         assert ask("unknown") == "unknown http://localhost/"
 
 
+def test_the_visitor_is_the_last_that_is_no_named_proxy(monkeypatch: Patch) -> None:
+    for trusted, forwarded, seen in (
+        ("127.0.0.1,10.0.0.0/8", "192.0.2.66, 192.0.2.7, 10.0.0.1", "192.0.2.7"),
+        ("127.0.0.1,10.0.0.0/8", "192.0.2.7:5000,10.0.0.1:80", "192.0.2.7"),
+        ("127.0.0.1,10.0.0.0/8", "10.0.0.2, 10.0.0.1", "10.0.0.2"),
+        ("127.0.0.1,10.0.0.0/8", 'x"y, 10.0.0.1', "10.0.0.1"),
+        ("*", "192.0.2.66, [2001:db8::1]:443", "2001:db8::1"),
+    ):
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+        response = serve(address).get("/", headers={"X-Forwarded-For": forwarded})
+
+        assert response.text.split()[0] == seen
+
+
 @pytest.mark.parametrize("name", ["Accept-Encoding", "X-Forwarded-Proto", "Cookie", "Content-Type"])
 def test_a_header_of_many_lines_is_rejected(client: FlaskClient, name: str) -> None:
     assert status_of(client.get("/", headers={name: "a" * 8191})) == 431
@@ -220,7 +240,8 @@ def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:
     client = serve(HTTPS_ONLY=True, TRUSTED_HOSTS="a.test")
     headers = {"Host": "10.0.0.1", "X-Forwarded-Proto": "http"}
 
-    assert status_of(client.get("/up", headers=headers)) == 200
+    for method in ("GET", "OPTIONS"):
+        assert status_of(client.open("/up", method=method, headers=headers)) == 200
     head = client.head("/up", headers=headers)
     assert (head.status_code, head.data) == (200, b"")
     assert status_of(client.post("/up", headers=headers)) == 400
@@ -249,6 +270,7 @@ def failing_stream() -> Response:
 def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(
     caplog: pytest.LogCaptureFixture, view: View, teardown: Callable[..., None]
 ) -> None:
+    caplog.set_level("INFO")
     client = serve(view)
     app = client.application
     app.teardown_request(teardown)
