@@ -46,6 +46,7 @@ URL = (
     *("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX", "HTTP_X_FORWARDED_PROTO"),
     "HTTP_ORIGIN",  # Flask-CORS sends `Vary` only to origins that it allows
 )
+READ = {"cookies": "Cookie", "accept_languages": "Accept-Language"}
 VALUE = re.compile(r"[\t -~\x80-\xff]*")  # of a header, in Latin-1 (RFC 9110, 5.5)
 # In the environ: the number of writes before the request, then the URLs that Flask sees.
 SEEN = "serving.seen"
@@ -56,14 +57,19 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
     """Let every cache store a page that depends on nothing but its URL.
 
     A stored page is sent without a call of the site: no `before_request` function sees the request.
-    Other processes and caches send it for `seconds`, whatever changes meanwhile.
+    Other processes and caches send it for `seconds`, whatever changes meanwhile. A page for which
+    the view has read the cookies or `accept_languages` is not stored.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             ask_for_all()
+            read = vars(request)  # in which Werkzeug keeps what has been read
+            for name in READ:
+                read.pop(name, None)
             response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
+            response.vary.update(header for name, header in READ.items() if name in read)
             if request.method != "GET":
                 return response
             said = response.headers.get("Cache-Control", "")
@@ -132,13 +138,14 @@ def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     if answer.status >= "4":
         return "no-store"
     private, _, _, immutable, lifetimes = directives(said)
-    # By RFC 9111, 3.5, caches need no telling; nginx's does.
-    is_for_one = "set-cookie" in fields or "HTTP_AUTHORIZATION" in environ
-    if private or (vary <= {"", "accept-encoding"} and not is_for_one):
+    varies = "set-cookie" in fields or not vary <= {"", "accept-encoding"}
+    # Caches need no telling that credentials are for one (RFC 9111, 3.5); nginx's does.
+    if private or not (varies or "HTTP_AUTHORIZATION" in environ):
         return said
     # A browser may store a file, unlike a page, which may show a flash message. Of that file,
     # a 206 or 304 is not one itself.
-    if not lifetimes or not (answer.is_file or immutable or answer.status[:3] in ("206", "304")):
+    is_file = answer.is_file or immutable or answer.status[:3] in ("206", "304")
+    if not lifetimes or (varies and not is_file):
         return "no-store"
     return f"private, max-age={min(lifetimes)}{', immutable' if immutable else ''}"
 

@@ -106,6 +106,22 @@ def test_the_stricter_of_view_and_decorator_wins() -> None:
         assert sent(view) == "max-age=60, s-maxage=60"
 
 
+def test_a_page_for_which_cookies_or_languages_are_read_is_not_public() -> None:
+    def theme() -> str:
+        return request.cookies.get("theme", "light")
+
+    for view, header in (
+        (theme, "Cookie"),
+        (lambda: str(request.accept_languages), "Accept-Language"),
+    ):
+        for secret in (None, "secret"):  # with a key, Flask itself reads the cookies
+            client = serve(cache_publicly(seconds=60)(view), SECRET_KEY=secret)
+            response = client.get("/")
+
+            assert response.headers["Cache-Control"] == "no-store"
+            assert header in response.headers["Vary"]
+
+
 def test_several_requests_renew_a_stale_response_once(clock: Clock) -> None:
     numbers = count()
 
@@ -195,8 +211,8 @@ def test_for_credentials_or_a_body_only_what_is_public_and_immutable_is_stored()
     for name, value, sent in (
         ("Cookie", PUBLIC, PUBLIC),
         ("Cookie", f"{PUBLIC}, immutable", f"{PUBLIC}, immutable"),
-        ("Authorization", "max-age=60", "no-store"),
-        ("Authorization", PUBLIC, "no-store"),
+        ("Authorization", "max-age=60", "private, max-age=60"),
+        ("Authorization", PUBLIC, "private, max-age=60"),
         ("Authorization", f"{PUBLIC}, immutable", "private, max-age=60, immutable"),
         ("Transfer-Encoding", PUBLIC, PUBLIC),
     ):
