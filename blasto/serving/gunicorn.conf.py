@@ -154,7 +154,7 @@ class LineLogger(Logger):
             f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'][:MAX_LOGGED])}"
             f" status={resp.status[:3]} bytes={resp.sent}"
             f" duration={request_time.total_seconds() * 1000:.1f}ms{address}"
-            f" request_id={quote(request_id or token_hex(16))}"
+            f" request_id={quote((request_id or token_hex(16))[:MAX_ID])}"
         )
 
 
@@ -203,19 +203,19 @@ if worker_class == "gevent":
             # Two system calls fewer than gunicorn's way: 6 % of a page from the cache.
             head, self.head = self.head, b""
             is_head = not head and data[:5] == b"HTTP/" and data[-4:] == b"\r\n\r\n"
-            if is_head and re.search(rb"\nContent-Length: [1-9]", data):
+            # A longer body is not to be copied.
+            if is_head and re.search(rb"\nContent-Length: [1-9]\d{,4}\r", data):
                 self.head = data
                 return
-            if head and len(data) > MAX_HEADERS:  # not to be copied
-                super().sendall(head)
-            else:
-                data = head + data
+            data = head + data
             try:
                 sent = self._sock.send(data, flags)
             except BlockingIOError:  # its client does not read
                 sent = 0
             if sent < len(data):
                 super().sendall(memoryview(data)[sent:], flags)
+            if not (head or is_head):  # let others in between the pieces of a body
+                gevent.sleep(PAUSE)
 
         def send(self, *arguments: Any, **timeout: Any) -> int:
             with self.closable():
@@ -362,4 +362,3 @@ else:
                 connection.settimeout(2)
                 while time.monotonic() < end and req.body.read(PART):
                     pass
-                connection.setblocking(True)

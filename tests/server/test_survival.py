@@ -208,6 +208,21 @@ def test_a_body_in_tiny_pieces_lets_others_in(worker: Server) -> None:
         assert read_all(greedy).endswith(b"300000")
 
 
+def test_downloads_let_others_in_between_their_pieces(worker: Server) -> None:
+    download = GET.format("/file?part") + "Range: bytes=0-2000000\r\n\r\n"  # fits into buffers
+
+    with ExitStack() as stack:
+        with stopped(worker):
+            for _ in range(20):
+                stack.enter_context(worker.connect(download))
+            last = worker.connect(f"{GET.format('/?last')}Connection: close\r\n\r\n")
+            stack.enter_context(last)
+
+        assert read_all(last).endswith(b"public ")
+        until(lambda: "/?last" in worker.output, 5)
+    assert worker.output.partition("/?last")[0].count("/file?part") < 20
+
+
 def test_a_request_that_blocks_its_worker_is_named() -> None:
     request = GET.format("/spin") + "X-Request-Id: its-own\r\n\r\n"
     with one_worker("--timeout 2 --graceful-timeout 1") as server, server.connect(request):
