@@ -69,7 +69,9 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
             for name in READ:
                 read.pop(name, None)
             response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
-            response.vary.update(header for name, header in READ.items() if name in read)
+            for name, header in READ.items():
+                if name in read:
+                    response.vary.add(header)
             if request.method != "GET":
                 return response
             said = response.headers.get("Cache-Control", "")
