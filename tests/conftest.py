@@ -88,6 +88,7 @@ def require_pages() -> None:
 
 @pytest.fixture
 def app() -> Flask:
+    survey()  # whose prepare() fills the database
     return create_app()
 
 

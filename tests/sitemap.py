@@ -85,6 +85,10 @@ class Document:
         elements = self.root.findall(f".//{path}")
         return [element.attrib[name] for element in elements if name in element.attrib]
 
+    def tags(self) -> set[str]:
+        """Return the kinds of elements in <main>."""
+        return {element.tag for element in self.root.findall(".//main//*")}
+
     def links(self, url: str) -> list[str]:
         """Return the URLs on the same site that the page at `url` links to or loads."""
         links = self.attributes("{*}a", "href") + self.attributes("area", "href")
@@ -209,8 +213,9 @@ class Survey(logging.Handler):
                 logging.getLogger(name).disabled = False
             self.new_cookie()
         except Exception as error:  # of whatever kind, it is reported
-            self.session = {}
             self.problems[f"cannot be tested: prepare() raises {cause(error)}"].append("/")
+            self.pages, self.others, self.error_page = [], [], None
+            return
         # A site may end all its URLs in a slash.
         self.error_page = self.visit(ERROR_PAGE, "") or self.visit(f"{ERROR_PAGE}/", "")
         found = [page for it in self.urls().items() if (page := self.visit(*it))]
@@ -255,9 +260,9 @@ class Survey(logging.Handler):
             is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES
             if not (is_local and is_page and (is_own(view) or rule.endpoint in EXAMPLES)):
                 continue
-            if url := build(rule, EXAMPLES.get(rule.endpoint, {})):
-                found.setdefault(url, rule.endpoint)
-            else:
+            urls = [build(rule, values) for values in examples_of(rule.endpoint)]
+            found |= {url: rule.endpoint for url in urls if url and url not in found}
+            if None in urls:
                 values = ", ".join(f'"{name}": …' for name in sorted(rule.arguments))
                 needs = f'needs "{rule.endpoint}": {{{values}}}, {NO_EXAMPLE}'
                 self.problems[needs].append(rule.rule)
@@ -274,6 +279,15 @@ class Survey(logging.Handler):
             if query and path in endpoints:
                 found[path, *sorted(parse_qs(query))] = link, endpoints[path]
         yield from found.values()
+
+    def shown(self) -> Iterator[Page]:
+        """Yield the pages to look at: signed in too, where that shows more, such as a form."""
+        yield from self.pages
+        open_to_all = {page.url: page.document.tags() for page in self.pages}
+        for page in self.others:
+            tags = page.document.tags()
+            if page.cookie and tags - open_to_all.get(page.url, tags):
+                yield page
 
     def is_open(self, page: Page) -> bool:
         """Return whether what a page redirects to is shown without signing in, as its form is."""
@@ -308,6 +322,12 @@ class Survey(logging.Handler):
         elif response.mimetype == "text/html" and not response.history:
             return page if status == (200 if endpoint else 404) else None
         return None
+
+
+def examples_of(endpoint: str) -> list[dict[str, Any]]:
+    """Return the examples of a route: a list, or one alone."""
+    found = EXAMPLES.get(endpoint, {})
+    return found if isinstance(found, list) else [found]
 
 
 def build(rule: Rule, examples: dict[str, Any]) -> str | None:

@@ -32,6 +32,10 @@ NOTICES = (
     "Service Worker registration blocked by Playwright",
 )
 PASSIVE = {"document", "font", "image", "media", "stylesheet"}
+OTHER = (
+    "is another page in another process: prepare() has to fill a database that all of them read,"
+    " and SECRET_KEY to be a setting"
+)
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = defaultdict(list)
 # Faults of the pages, and then of the elements.
@@ -108,12 +112,15 @@ def loaded(browser: Browser, site: Server) -> list[Page]:
     """Load each page once; return those that do, and note what goes wrong."""
     loaded: list[Page] = []
     error_page = survey().error_page
-    for page in filter(None, [error_page, *survey().pages]):
+    for page in filter(None, [error_page, *survey().shown()]):
         try:
             with new_tab(browser, site, page, 20) as tab:
-                tab.goto(page.url)
+                response = tab.goto(page.url)
                 tab.wait_for_timeout(300)  # for scripts that begin later
                 faults = [f"has a broken image: {it}" for it in tab.evaluate(BROKEN)]
+                moved = response and response.request.redirected_from
+                if not response or moved or response.status != page.response.status_code:
+                    faults.append(OTHER)
             loaded.append(page)
         except Error as error:
             stuck = "it is stuck in a script" if "crashed" in error.message else error.message

@@ -1,5 +1,6 @@
 """Every page in Chromium: accessibility, layout, keyboard, colour scheme and size."""
 
+import re
 from collections.abc import Iterator
 from itertools import product
 from typing import Literal
@@ -19,8 +20,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag2aaa", "wcag21a", "wcag21aa", "wcag22aa", "be
 OTHERS = {rule: {"enabled": False} for rule in ("document-title", "page-has-heading-one")}
 # All passes as well would take minutes on a page with a thousand rows.
 OPTIONS = {"runOnly": RULES, "rules": OTHERS, "resultTypes": ["violations"]}
-# An element for each pair of colours that lacks contrast.
-SAMPLES: dict[str, str] = {}
+# What is reported for each pair of colours that lacks contrast, and for each row of a list.
+SAMPLES: dict[str, tuple[str, list[str]]] = {}
 # The innermost elements that reach beyond an edge, themselves or with their text.
 OVERFLOW = """() => {
     const width = document.documentElement.clientWidth, content = document.createRange();
@@ -76,18 +77,20 @@ FOCUS = """() => {
 
 
 def violations(tab: Tab) -> Iterator[str]:
-    """Return what axe finds; of each pair of colours, the same element every time."""
+    """Return what axe finds; of elements with one cause, the same one every time."""
     tab.evaluate(FINISH)
     response = Axe().run(tab, options=OPTIONS).response
     for violation in response["violations"]:
         for node in violation["nodes"]:
             html, reasons = node["html"], node["failureSummary"].splitlines()[1:]
+            kind = violation["id"] + re.sub(r"\d+", "", html)
             if violation["id"].startswith("color-contrast"):
                 found = node["any"][0]["data"]
                 colours = f"{found['fgColor']} on {found['bgColor']}"
                 contrast = f"{found['contrastRatio']}, not {found['expectedContrastRatio']}"
                 reasons = [f"{colours} has a contrast of {contrast}", "see :root in style.css"]
-                html = SAMPLES.setdefault(reasons[0], html)
+                kind = reasons[0]
+            html, reasons = SAMPLES.setdefault(kind, (html, reasons))
             yield f"breaks “{violation['help']}” in {html}: {'; '.join(map(str.strip, reasons))}"
 
 

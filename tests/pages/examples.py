@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Flask
 
-# Values for the arguments of each route that has some, by endpoint; or none, for a page that the
-# tests do not find, such as of a view class from a package.
-EXAMPLES: dict[str, dict[str, Any]] = {"pages.user": {"name": "Ada"}}
+# By endpoint, values for the arguments of its route, or a list of such, such as one for each
+# language; or {}, for a page that the tests do not find, such as of a view class from a package.
+EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {"pages.user": {"name": "Ada"}}
 
 # Endpoints that respond to GET with something else than a page, if the tests take it for one.
 NO_PAGES: set[str] = set()

@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+from functools import partial
 from itertools import product
 from pathlib import Path
 from struct import pack
@@ -10,7 +11,7 @@ from textwrap import dedent
 from zlib import crc32, decompressobj
 
 import pytest
-from flask import redirect
+from flask import redirect, render_template_string
 
 from blasto import icons
 from blasto.app import create_app
@@ -228,7 +229,7 @@ FAULTS = {
     "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
     "part": ("<p>", "<p>{{ request.headers['HX-Request'] }}", "differs by visitor"),
-    "cart": ("<p>", "<p>{{ request.cookies.cart }}", "differs by visitor"),
+    "near": ("<p>", "<p>{{ request.remote_addr }}", "differs by visitor"),
 }
 
 
@@ -256,9 +257,9 @@ def profile():
     name = "headlines.html"
     return render_template(name) if session else redirect(url_for(".index"))
 
-@pages.get("/item/<int:number>")
-def item(number):
-    return render_template({1: "headlines.html"}[number])
+@pages.get("/item/<int(max=9):number>/<int:month>")
+def item(number, month):
+    return render_template({2: "headlines.html"}[month])
 
 @pages.get("/monitored")
 def monitored():
@@ -289,7 +290,7 @@ REPORTS = {
     "half": "has 2 of <h1>",
     "profile": "has 2 of <h1>",
     "members": "asks to sign in",
-    "item": "leads to /item/1000000000, which fails",
+    "item": "leads to /item/1/1000000000, which fails",
     "monitored": "is 400 for HEAD",
     "loop": "redirects without end",
     "midway": "fails with 500: ValueError: midway",
@@ -307,15 +308,15 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
         links += link.replace("about", name) if name != "orphan" else ""
     app = site / "shop" / "app.py"
     app.write_text(app.read_text() + views + VIEWS)
-    for name in ("changing", "part", "cart"):
+    for name in ("changing", "part", "near"):
         edit(app, f"def {name}(", f"@cache_publicly(seconds=60)\ndef {name}(")
     page = 'render_template("kept.html")'
     edit(app, page, f'current_app.extensions.setdefault("kept", {page})')
     edit(app, '@pages.get("/guarded")', '@pages.route("/guarded", methods=["GET", "POST"])')
-    edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>")
+    script = "<script src=\"{{ url_for('static', filename='icon.svg') }}\"></script>"
+    edit(site / "shop" / "templates" / "base.html", "</nav>", f"{links}</nav>{script}")
     examples = site / "tests" / "pages" / "examples.py"
-    edit(examples, "COOKIES: set[str] = set()", 'COOKIES = {"cart"}')
-    edit(examples, "Any]] = {", 'Any]] = {"pages.item": {"number": 1}, ')
+    edit(examples, "= {", '= {"pages.item": {"number": 1, "month": 2}, ')
     edit(examples, "return {}", 'return {"user": 1}')
 
     with pytest.raises(AssertionError) as failure:
@@ -337,6 +338,27 @@ def test_the_tests_report_what_hides_every_page(monkeypatch: pytest.MonkeyPatch)
     (problem,) = sitemap.Survey().problems
 
     assert problem.startswith("is 302 FOUND: a handler of every URL")
+
+
+def test_the_tests_look_at_each_example_and_at_what_only_those_who_sign_in_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = create_app()
+    pages = {
+        "open": "<!doctype html><main>{{ 'Bo' if session }}",
+        "more": "<!doctype html><main>{% if session %}<form><button>Add</button></form>{% endif %}",
+    }
+    for name, page in pages.items():
+        app.add_url_rule(f"/{name}", name, partial(render_template_string, page))
+        monkeypatch.setitem(sitemap.EXAMPLES, name, {})
+    monkeypatch.setitem(sitemap.EXAMPLES, "pages.user", [{"name": "Ada"}, {"name": "Bo"}])
+    monkeypatch.setattr(sitemap, "create_app", lambda: app)
+    monkeypatch.setattr(sitemap, "prepare", lambda _: {"user": 1})
+
+    urls = [page.url for page in sitemap.Survey().shown()]
+
+    assert {"/open", "/more", "/user/Ada", "/user/Bo"} <= {*urls}
+    assert (urls.count("/open"), urls.count("/more")) == (1, 2)
 
 
 # What is rejected

@@ -54,8 +54,8 @@ def test_an_event_of_any_logger_is_one_line(capsys: Capture) -> None:
     app = start().application
 
     app.logger.info("started %s", "twice")
-    logging.getLogger("library").warning("two\nlines")
-    logging.getLogger("library").info("GET /?key=secret")
+    logging.getLogger("a.library").warning("two\nlines")
+    logging.getLogger("a.library").info("GET /?key=secret")
     warn()
 
     first, second, third = capsys.readouterr().out.splitlines()
@@ -92,7 +92,7 @@ def test_debug_mode_shows_the_debug_messages_of_the_site(
         start()
 
         logging.getLogger("specimen.prices").debug("details")
-        logging.getLogger("library").debug("noise")
+        logging.getLogger("a.library").debug("noise")
 
         assert capsys.readouterr().out == shown
 
