@@ -33,7 +33,7 @@ def accents(name: str) -> dict[str, str]:
     """Return the accents on light and on dark paper: of every hue, their contrast is above 7."""
     star = STAR.search(svg(name))
     if not star:
-        raise click.ClickException("picture.py draws no star that STAR in icons.py matches.")
+        raise click.ClickException("STAR in icons.py matches no star of picture.py. Change STAR.")
     hue = float(star[4])
     return {"light": f"#{rgb(0.40, 0.15, hue).hex()}", "dark": f"#{rgb(0.82, 0.10, hue).hex()}"}
 

@@ -8,7 +8,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 MAX_LENGTH = 80
 
 # Kept whole: a flag that spells its region in tags (UTS #51), white space, the joiners of Persian,
-# Indic scripts and emoji, and signs around Arabic numbers. The group is any other character.
+# Indic scripts and emoji, and signs around Arabic numbers. The group matches any other.
 KEPT = re.compile(
     r"(?s)\U0001F3F4[\U000E0030-\U000E0039\U000E0061-\U000E007A]{3,6}\U000E007F|[\t-\r\x85"
     r"\u200c\u200d\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]|(.)"

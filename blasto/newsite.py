@@ -33,7 +33,7 @@ TITLE = """# {title}
 
 A website, built with Flask.
 
-Based on Blasto {version}, whose README adds containers, servers of your own, and updates.
+Based on Blasto {version}, whose README also covers containers, servers of your own and updates.
 
 """
 LEAD = "Change this page in <code>{name}/templates/index.html</code>."

@@ -41,7 +41,7 @@ def startproject(name: str | None, directory: Path | None, update: Path | None) 
         else:
             bring(target)
     except OSError as error:
-        raise click.ClickException(f"Cannot make the site: {error}.") from None
+        raise click.ClickException(f"Cannot write the site: {error}.") from None
 
 
 def create(name: str, target: Path) -> None:
@@ -117,15 +117,15 @@ def bring(site: Path) -> None:
     elif not there("rev-list", "--max-count=1", f"HEAD..{base}"):
         click.echo(f"Nothing new since “{subject}”.")
         return
-    click.echo(f"“{update}” follows “{subject}” on the branch starter of {site}.")
+    click.echo(f"Committed “{update}”, after “{subject}”, to the branch starter of {site}.")
     since = f"{subject.split()[-1].removesuffix('-dirty')}..HEAD"
     places = ("blasto/serving", "tests", ":!tests/project", ":!tests/tools")
     with suppress(click.ClickException):  # if this checkout does not know that commit
         changes = git(*LIST, "--format=    %s", since, "--", *places)
         click.echo(f"\nChanges in serving/ and tests/:\n\n{changes or '    none'}".rstrip())
     if kept:
-        click.echo(f"\nYours stay where both changed a line, in: {', '.join(kept)}")
-    click.echo(f"\nTo take it over:\n\n    cd {shlex.quote(str(site))} && git merge starter")
+        click.echo(f"\nWhere both changed a line, yours is kept, in: {', '.join(kept)}")
+    click.echo(f"\nTo merge it:\n\n    cd {shlex.quote(str(site))} && git merge starter")
 
 
 def last_version(site: Path, there: Callable[..., str]) -> tuple[str, str]:

@@ -49,11 +49,11 @@ SIGN_IN = (
     f" may see it, or {NO_PAGE}"
 )
 NO_EXAMPLE = (
-    f"as its URL may have them, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
+    f"with values that exist, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
 )
 HIDDEN = (
-    "a handler of every URL of http://localhost hides the pages from the tests; switch it off by a"
-    " setting of theirs, in tests/conftest.py"
+    "a handler of every URL of http://localhost hides the pages from the tests; switch it off with"
+    " a setting in tests/conftest.py"
 )
 NO_DOCUMENT = f"has no doctype: extend base.html; if it is part of a page, or no HTML, {NO_PAGE}"
 
@@ -318,7 +318,7 @@ class Survey(logging.Handler):
                 str(page)
             )
         elif status == 404 and endpoint in EXAMPLES:
-            self.problems["is 404: change its example, or let prepare() make it"].append(str(page))
+            self.problems["is 404: change its example, or create it in prepare()"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:
             return page if status == (200 if endpoint else 404) else None
         return None

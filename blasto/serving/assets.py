@@ -111,5 +111,5 @@ def version(folder: str, filename: str) -> str | None:
 
 @lru_cache(maxsize=10_000)
 def digest(path: str, _ctime_ns: int) -> str:
-    with open(path, "rb") as file:  # likewise
+    with open(path, "rb") as file:  # not a Path, either
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]

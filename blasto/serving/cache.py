@@ -56,9 +56,9 @@ SLOTS = 1_000  # counters of writes, by the hash of their path
 def cache_publicly(seconds: int) -> Callable[[View], View]:
     """Let every cache store a page that depends on nothing but its URL.
 
-    A stored page is sent without a call of the site: no `before_request` function sees the request.
-    Other processes and caches send it for `seconds`, whatever changes meanwhile. A page for which
-    the view has read the cookies or `accept_languages` is not stored.
+    A stored page is sent without calling the site: no `before_request` function sees the request.
+    A write invalidates it in this process alone; others send it for up to `seconds`. A page for
+    which the view has read the cookies or `accept_languages` is not stored.
     """
 
     def decorate(view: View) -> View:
@@ -144,8 +144,8 @@ def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     # Caches need no telling that credentials are for one (RFC 9111, 3.5); nginx's does.
     if private or not (varies or "HTTP_AUTHORIZATION" in environ):
         return said
-    # A browser may store a file, unlike a page, which may show a flash message. Of that file,
-    # a 206 or 304 is not one itself.
+    # A browser may store a file, but no page, which may show a flash message. The body of a 206
+    # or 304 of a file is no file itself.
     is_file = answer.is_file or immutable or answer.status[:3] in ("206", "304")
     if not lifetimes or (varies and not is_file):
         return "no-store"
@@ -250,8 +250,8 @@ class Cache:
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, whole, max_age, gzipped=key[1])
-        # Not if the site has encoded it for one client. send_file() sets `public` itself, but its
-        # view may depend on anything.
+        # Do not store what the site has encoded for one client; nor a file just because send_file()
+        # has set `public`: its view may depend on anything.
         is_plain = "content-encoding" not in fields and (said.shared or not is_file)
         if is_plain and is_for_all(entry, environ):
             self.store(key, entry, environ)
@@ -307,7 +307,7 @@ def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
         for name, value in headers:  # servers reject it too late for an error page
             if not VALUE.fullmatch(value):
                 raise ValueError(
-                    f"Encode the header {name}: HTTP does not allow a character in it."
+                    f"The header {name} has a character that HTTP does not allow: encode it."
                 )
         started[:] = status, headers
         return written.append  # as old applications send their body (PEP 3333)

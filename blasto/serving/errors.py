@@ -37,7 +37,7 @@ def error_response(error: Exception) -> Response:
     except Exception as failure:  # the layout, or the database behind it
         failure.__suppress_context__ = True  # which is in the log already
         if not isinstance(failure, TemplateNotFound) or failure.name != "error.html":
-            current_app.logger.exception("error.html failed for a %s", error.code)
+            current_app.logger.exception("error.html failed for status %s", error.code)
         response.data = f"{error.code} {error.name}\n{error.description}\n{request_id()}\n"
         response.mimetype = "text/plain"
     return response

@@ -42,7 +42,7 @@ MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
 class Body(LimitedStream):
-    """A body of unknown length; Werkzeug's own ends at the limit, without an error."""
+    """A body of unknown length that fails at its limit; Werkzeug's own just ends there."""
 
     def readall(self) -> bytes:
         data = super().readall()
@@ -119,7 +119,7 @@ class Gate:
         proto, forwarded = None, environ.get("HTTP_X_FORWARDED_FOR", "")
         address = environ.get("REMOTE_ADDR", "")
         environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
-        # A site's own ProxyFix around this one has replaced the address of the proxy.
+        # A site's own ProxyFix around this gate has replaced the address of the proxy.
         replaced = environ.get("werkzeug.proxy_fix.orig")
         if self.is_proxy(replaced["REMOTE_ADDR"] or "" if replaced else address):
             # Each proxy adds its client at the end; a visitor may send anything before that.
@@ -157,7 +157,7 @@ class Gate:
         # Hosts are case-insensitive (RFC 3986, 3.2.2), but not in Flask's TRUSTED_HOSTS.
         environ["HTTP_HOST"] = host = host.lower()
         if len(host) > MAX_HOST or not self.is_served(host):
-            text = "No host name, or not that of this site. Check the address in your browser."
+            text = "This site has no such host name. Check the address in your browser."
             return plain_text(HTTPStatus.BAD_REQUEST, text)
         if self.https_only and proto == environ["wsgi.url_scheme"] == "http":
             # Byte for byte, if the server has it: PATH_INFO is decoded, and so %2F is a slash.
@@ -174,7 +174,7 @@ def limit_headers(app: WSGIApplication) -> WSGIApplication:
     def limited(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         for name, value in environ.items():
             if type(value) is str and len(value) > MAX_HEADER and name.startswith(HEADERS):
-                text = "This request is too long. Delete the cookies of this site."
+                text = "Your browser sent too much data. Delete the cookies of this site."
                 status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
                 return plain_text(status, text)(environ, start_response)
         return app(environ, start_response)
@@ -183,7 +183,7 @@ def limit_headers(app: WSGIApplication) -> WSGIApplication:
 
 
 def plain_text(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WSGIApplication:
-    """Return an application that sends a text, for which it needs neither host nor template."""
+    """Return an application that sends plain text, without a valid host or a template."""
     body = f"{text}\n".encode()
     length = ("Content-Length", str(len(body)))
     plain = [("Content-Type", "text/plain; charset=utf-8"), length, ("Cache-Control", "no-store")]

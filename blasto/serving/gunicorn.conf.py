@@ -87,8 +87,8 @@ if os.access("/dev/shm", os.W_OK):  # noqa: S108
 # No socket in the home directory for gunicorn's own command line.
 control_socket_disable = True
 
-# Of a URL, or of one of gunicorn's messages. A line of up to 4,096 bytes (PIPE_BUF) stays whole,
-# whatever other processes write, also if each of its characters is a quote.
+# Of a URL or of one of gunicorn's messages: even if each character is a quote, the line stays below
+# 4,096 bytes (PIPE_BUF), so that no other process can write into it.
 MAX_LOGGED = 1_700  # characters
 MAX_ID = 200  # characters of a request's ID
 LOG_ADDRESSES = bool(number("LOG_ADDRESSES", 0, 1, default=0))
@@ -265,7 +265,7 @@ if worker_class == "gevent":
         with suppress(OSError):  # its client may have closed it
             client._sock.shutdown(how)
 
-    # SIGHUP runs this file again, in the same process.
+    # On SIGHUP, gunicorn runs this file again in the same process: keep its own class.
     original: Any = vars(ggevent).setdefault("original", ggevent.GeventWorker)
 
     class Worker(original):
@@ -278,7 +278,7 @@ if worker_class == "gevent":
         def notify(self) -> None:  # each second
             super().notify()
             closed.clear()  # a WebSocket's view may go on, and takes room
-            self.make_room()  # a full worker accepts none, which would call it
+            self.make_room()  # a full worker accepts none, so handle() is not called
             # A worker that ends would wait for idle connections, and delay its successor; and
             # proxies would use them until it is killed.
             for client in [it for it, size in waiting.items() if not (size or self.alive)]:
@@ -308,7 +308,7 @@ if worker_class == "gevent":
                 closed.discard(client)
                 waiting.pop(client, None)
 
-    ggevent.GeventWorker = Worker  # whoever names it, such as GUNICORN_CMD_ARGS
+    ggevent.GeventWorker = Worker  # so that `--worker-class gevent` gets it too
 
     def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
         client = connection_of(req)
@@ -333,7 +333,7 @@ if worker_class == "gevent":
         req = getattr(gevent.getcurrent(), "request", None)
         if req:
             write(
-                f'level=critical message="This request blocked its worker, which ends."'
+                f'level=critical message="This request blocked its worker, which is replaced."'
                 f" method={req.method} path={quote(req.uri[:MAX_LOGGED])}"
                 f" request_id={quote(id_of(req))}"
             )

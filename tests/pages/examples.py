@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import Flask
 
-# By endpoint, values for the arguments of its route, or a list of such, such as one for each
-# language; or {}, for a page that the tests do not find, such as of a view class from a package.
+# By endpoint, values for the arguments of its route, or a list of such, as one for each language;
+# or {}, for a page that the tests do not find, such as that of a view class from a package.
 EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {"pages.user": {"name": "Ada"}}
 
-# Endpoints that respond to GET with something else than a page, if the tests take it for one.
+# Endpoints whose response to GET is not a page, if the tests mistake it for one.
 NO_PAGES: set[str] = set()
 
 # Endpoints of pages to which no link leads, such as the thanks after a form.

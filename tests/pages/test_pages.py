@@ -83,10 +83,10 @@ def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(pages: 
             yield "is empty without JavaScript"
         viewports = page.document.attributes("meta[@name='viewport']", "content")
         if "width=device-width" not in "".join(viewports):
-            yield "is not as wide as a phone: see <meta name=viewport> in base.html"
+            yield "does not adapt to the width of a phone: see <meta name=viewport> in base.html"
         language, direction = (page.document.root.get(it, "") for it in ("lang", "dir"))
         if language.partition("-")[0] in RIGHT_TO_LEFT and not direction:
-            yield f'is from right to left: <html lang="{language}" dir="rtl">'
+            yield f'is written from right to left: use <html lang="{language}" dir="rtl">'
         if page.document.errors:
             yield f"is not valid HTML: {'; '.join(page.document.errors)}"
         before = [page.document.attributes(f"body/{it}//a", "href") for it in ("header", "nav")]
@@ -267,7 +267,7 @@ def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
             app.preprocess_request()
         except BadRequest as error:
             advice = "see “A form by POST” in README.md"
-            yield f"has a form for {url}, which is refused: {error.description} {advice}"
+            yield f"has a form for {url}, which is rejected: {error.description} {advice}"
         except HTTPException:
             pass  # such as for who has not signed in
 
@@ -321,8 +321,8 @@ def test_the_index_page_leads_to_it(pages: list[Page], app: Flask) -> None:
                     waiting += [link, *(page.url for page in pages if page.endpoint == endpoint)]
 
     advice = (
-        "has no link to it: No chain of links leads from / to it. Add a link, such as in <nav> of"
-        " base.html, or its endpoint to UNLINKED in tests/pages/examples.py"
+        "cannot be reached from / by links: add a link, such as in <nav> of base.html, or add its"
+        " endpoint to UNLINKED in tests/pages/examples.py"
     )
     hold(pages, lambda page: [] if page.endpoint in reached else [advice])
 

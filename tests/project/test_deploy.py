@@ -32,7 +32,7 @@ PLAIN = (
 
 
 @pytest.mark.server
-def test_what_is_committed_installs_from_its_lock_and_serves(tmp_path: Path) -> None:
+def test_a_commit_installs_from_its_lock_and_serves(tmp_path: Path) -> None:
     app, python, tools = tmp_path / "app", tmp_path / "python", tmp_path / "tools"
     plain = f"{PLAIN} HOME={tmp_path}"
     app.mkdir()

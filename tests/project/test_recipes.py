@@ -224,7 +224,7 @@ def visitor(
     assert server.output.count("Traceback") == 1  # of the error that is reported
 
 
-def test_a_form_signs_people_in_and_they_stay_so_when_the_browser_is_closed(
+def test_a_sign_in_survives_closing_the_browser(
     visitor: BrowserContext,
 ) -> None:
     tab = visitor.new_page()

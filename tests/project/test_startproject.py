@@ -212,7 +212,7 @@ FAULTS = {
     "markup": ("<p>", "<div>", "is not valid HTML"),
     "failing": ("<p>", "<p>{{ 1 / 0 }}", "fails with 500"),
     "form": ("<p>", "<form method=post></form><p>", "/form, which no view takes by POST"),
-    "guarded": ("<p>", "<form method=post></form><p>", "which is refused: No token"),
+    "guarded": ("<p>", "<form method=post></form><p>", "which is rejected: No token"),
     "upload": ("<p>", "<form method=post><input type=file></form><p>", "sends no file"),
     "lost": ("<p>", "<form><input></form><p>", "it has no name"),
     "unsent": ("<p>", "<form><input name=a><input name=b></form><p>", "without a <button>"),
@@ -226,7 +226,7 @@ FAULTS = {
     "found": ("<p>", "<a href=?q=1>1</a>{% if request.args %}<p><div>{% endif %}<p>", "?q=1 (f"),
     "ending": ("<p>", "<form><button formaction=/no>No</button></form><p>", "form for /no, which"),
     "srcset": ("<p>", '<img alt="" srcset="/icon.svg, /no/large.png 2x"><p>', "/no/large.png"),
-    "orphan": ("<p>", "<p>", "No chain of links leads from / to"),
+    "orphan": ("<p>", "<p>", "cannot be reached from / by links"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
     "part": ("<p>", "<p>{{ request.headers['HX-Request'] }}", "differs by visitor"),
     "near": ("<p>", "<p>{{ request.remote_addr }}", "differs by visitor"),
@@ -417,7 +417,7 @@ def test_a_picture_without_a_star_is_named(tmp_path: Path, monkeypatch: pytest.M
 
     message = rejected("shop", tmp_path / "new")
 
-    assert message == "Error: picture.py draws no star that STAR in icons.py matches."
+    assert message == "Error: STAR in icons.py matches no star of picture.py. Change STAR."
 
 
 # Whatever the state of the machine
@@ -431,7 +431,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    assert re.fullmatch(r"Error: Cannot make the site: .+\.", message)
+    assert re.fullmatch(r"Error: Cannot write the site: .+\.", message)
     assert not list(tmp_path.iterdir())
 
 

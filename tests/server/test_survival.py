@@ -151,7 +151,7 @@ STUBBORN = f"{POST.format('/stubborn')}Content-Length: 9\r\n\r\n"
     [[GET.format("/flood") + "\r\n"] * 25, [STUBBORN] * 3 + [IDLE] * 25],
     ids=["unread", "goes on when it is closed"],
 )
-def test_an_operator_may_choose_how_many_connections_a_worker_has(openings: list[str]) -> None:
+def test_a_worker_full_of_endless_connections_serves_others(openings: list[str]) -> None:
     options = "--worker-class gevent --worker-connections 20 --graceful-timeout 1"
     with one_worker(options) as server, ExitStack() as stack:
         for opening in openings:

@@ -140,7 +140,7 @@ def test_no_other_cache_stores_the_files_of_a_visitor_who_is_signed_in(client: F
         assert (visitor.get(url, headers=known).status_code == 304) == (url != "/")
 
 
-def test_what_is_sent_in_place_of_a_file_is_not_stored(client: FlaskClient, app: Flask) -> None:
+def test_a_redirect_in_place_of_a_file_is_not_stored(client: FlaskClient, app: Flask) -> None:
     app.before_request(lambda: redirect("/soon"))
 
     response = client.get(url_of(app, "text.txt"))

@@ -206,7 +206,7 @@ def test_head_is_rendered_as_get() -> None:
     assert (posted.text, posted.headers["Cache-Control"]) == ("POST", "no-store")
 
 
-def test_for_credentials_or_a_body_only_what_is_public_and_immutable_is_stored() -> None:
+def test_with_credentials_or_a_body_only_public_immutable_responses_are_stored() -> None:
     for name, value, sent in (
         ("Cookie", PUBLIC, PUBLIC),
         ("Cookie", f"{PUBLIC}, immutable", f"{PUBLIC}, immutable"),

@@ -228,7 +228,7 @@ def test_credentials_that_are_not_ascii_are_none() -> None:
     assert client.get("/", headers={"Authorization": "Basic é"}).text == "None"
 
 
-def test_a_site_may_have_requests_of_its_own() -> None:
+def test_a_request_class_of_the_site_is_kept() -> None:
     app = Flask("specimen.app")
     app.request_class = own = type("Own", (Request,), {})
     serving.init_app(app)
@@ -267,7 +267,7 @@ def failing_stream() -> Response:
     ],
     ids=["teardown", "stream", "header"],
 )
-def test_what_fails_after_the_error_pages_is_plain_text_but_for_a_developer(
+def test_an_error_after_the_error_pages_is_plain_text_unless_debugging(
     caplog: pytest.LogCaptureFixture, view: View, teardown: Callable[..., None]
 ) -> None:
     caplog.set_level("INFO")

@@ -177,7 +177,7 @@ def test_weak_etags_and_dates_are_compared_as_each_header_requires(client: Flask
         assert client.get(url, headers={condition: value}).status_code == status
 
 
-def test_what_is_stored_and_head_have_the_headers_of_the_first_get(client: FlaskClient) -> None:
+def test_stored_and_head_responses_have_the_headers_of_the_first_get(client: FlaskClient) -> None:
     for url, encoding in product(URLS, ENCODINGS):
         accept = {"Accept-Encoding": encoding}
 

@@ -19,6 +19,7 @@ def main() -> None:
     lock = json.loads(LOCK.read_text())
     lock["_meta"]["sources"] = []  # each machine has an index of its own
     LOCK.write_text(f"{json.dumps(lock, indent=4, sort_keys=True)}\n")
+    subprocess.run(["pipenv", "sync", "--dev"], check=True)  # so that the tests run with them
 
 
 if __name__ == "__main__":
