@@ -58,19 +58,16 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
 
     A stored page is sent without calling the site: no `before_request` function sees the request.
     A write invalidates it in this process alone; others send it for up to `seconds`. A page for
-    which the view has read the cookies or `accept_languages` is not stored.
+    which the site has read the cookies or `accept_languages` is not stored.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             ask_for_all()
-            read = vars(request)  # in which Werkzeug keeps what has been read
-            for name in READ:
-                read.pop(name, None)
             response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
             for name, header in READ.items():
-                if name in read:
+                if name in vars(request):  # in which Werkzeug keeps what has been read
                     response.vary.add(header)
             if request.method != "GET":
                 return response
@@ -186,6 +183,7 @@ class Cache:
         def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
             environ = request.environ
             environ.get(SEEN, []).append(url_of(environ))
+            vars(request).pop("cookies", None)  # which Flask has read for the session
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         accept_encoding = environ.get("HTTP_ACCEPT_ENCODING", "")

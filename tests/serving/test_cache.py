@@ -10,7 +10,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
-from flask import Flask, Response, redirect, request, send_file, url_for
+from flask import Flask, Response, g, redirect, request, send_file, url_for
 from flask.testing import FlaskClient
 
 from blasto import serving
@@ -110,12 +110,18 @@ def test_a_page_for_which_cookies_or_languages_are_read_is_not_public() -> None:
     def theme() -> str:
         return request.cookies.get("theme", "light")
 
-    for view, header in (
-        (theme, "Cookie"),
-        (lambda: str(request.accept_languages), "Accept-Language"),
+    def note_theme() -> None:
+        g.theme = theme()
+
+    for before, view, header in (
+        (None, theme, "Cookie"),
+        (note_theme, lambda: g.theme, "Cookie"),
+        (None, lambda: str(request.accept_languages), "Accept-Language"),
     ):
         for secret in (None, "secret"):  # with a key, Flask itself reads the cookies
             client = serve(cache_publicly(seconds=60)(view), SECRET_KEY=secret)
+            if before:
+                client.application.before_request(before)
             response = client.get("/")
 
             assert response.headers["Cache-Control"] == "no-store"
