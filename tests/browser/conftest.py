@@ -33,8 +33,8 @@ NOTICES = (
 )
 PASSIVE = {"document", "font", "image", "media", "stylesheet"}
 OTHER = (
-    "is another page in another process: prepare() has to fill a database that all of them read,"
-    " and SECRET_KEY to be a setting"
+    "is another page in another process, or when asked again: prepare() has to fill a database that"
+    " all of them read, SECRET_KEY has to be a setting, and a GET may change nothing"
 )
 # What has gone wrong in a tab so far, and where.
 PROBLEMS: dict[str, list[str]] = defaultdict(list)

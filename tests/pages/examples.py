@@ -6,7 +6,7 @@ from flask import Flask
 
 # By endpoint, values for the arguments of its route, or a list of such, as one for each language;
 # or {}, for a page that the tests do not find, such as that of a view class from a package.
-EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {"pages.user": {"name": "Ada"}}
+EXAMPLES: dict[str, Any] = {"pages.user": {"name": "Ada"}}
 
 # Endpoints whose response to GET is not a page, if the tests mistake it for one.
 NO_PAGES: set[str] = set()
