@@ -37,7 +37,7 @@ MAX_ENTRIES = 500
 MAX_BYTES = 10_000_000  # of all bodies and keys
 MAX_BODY = 1_000_000  # bytes; a larger body is sent as it comes, and not stored
 MAX_KEY = 2_000  # characters
-MAX_WAIT = 5  # seconds, for another request that renews an entry
+MAX_WAIT = 20  # seconds, for another request that renews an entry; then all that wait render it
 
 # A page may depend on these, besides its URL and the language.
 PERSONAL = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
@@ -58,7 +58,7 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
 
     A stored page is sent without calling the site: no `before_request` function sees the request.
     A write invalidates it in this process alone; others send it for up to `seconds`. A page for
-    which the site has read the cookies or `accept_languages` is not stored.
+    which the site has read the cookies or `accept_languages`, before any stream, is not stored.
     """
 
     def decorate(view: View) -> View:
