@@ -208,8 +208,8 @@ class Cache:
         finally:
             with self.lock:
                 self.discard(key, entry)
-            if renews:
-                entry.renewal.release()
+                if renews:
+                    entry.renewal.release()
         return self.respond(key, environ, start_response)
 
     def forward(
