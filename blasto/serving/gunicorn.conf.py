@@ -142,7 +142,7 @@ class LineLogger(Logger):
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log a warning, with a rejected client's address only if LOG_ADDRESSES is set."""
-        text = msg if LOG_ADDRESSES else re.sub(r" from ip=\S+:", ":", msg)
+        text = msg if LOG_ADDRESSES else re.sub(r" from ip=\S*:", ":", msg)
         super().warning(text, *args, **kwargs)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
