@@ -34,6 +34,7 @@ SETTINGS: dict[str, Any] = {
     "APPLICATION_ROOT": "/",
     "SESSION_COOKIE_DOMAIN": None,
     "SESSION_COOKIE_PATH": None,
+    "SESSION_COOKIE_NAME": "session",
 }
 NOT_INHERITED = (
     *("FLASK_", "WERKZEUG_", "GUNICORN_", "GIT_", "PORT", "WEB_", "DYNO", "FORWARDED_ALLOW_IPS"),
@@ -86,9 +87,15 @@ def require_pages() -> None:
         pytest.skip("no page renders: see test_every_route_can_be_tested")
 
 
+@pytest.fixture(scope="session")
+def _prepared() -> None:
+    """Fill the database, before anything that a test replaces."""
+    survey()
+
+
 @pytest.fixture
-def app() -> Flask:
-    survey()  # whose prepare() fills the database
+def app(_prepared: None) -> Flask:
+    require_pages()
     return create_app()
 
 

@@ -85,9 +85,15 @@ class Document:
         elements = self.root.findall(f".//{path}")
         return [element.attrib[name] for element in elements if name in element.attrib]
 
-    def tags(self) -> set[str]:
+    def kinds(self) -> set[tuple[str | None, ...]]:
         """Return the kinds of elements in <main>."""
-        return {element.tag for element in self.root.findall(".//main//*")}
+        elements = self.root.findall(".//main//*")
+        return {(it.tag, it.get("class"), it.get("name")) for it in elements}
+
+    def scripts(self) -> set[tuple[str | None, ...]]:
+        """Return the scripts, by text and URL."""
+        scripts = self.root.iter("script")
+        return {(it.text, it.get("src")) for it in scripts if "json" not in it.get("type", "")}
 
     def links(self, url: str) -> list[str]:
         """Return the URLs on the same site that the page at `url` links to or loads."""
@@ -212,7 +218,7 @@ class Survey(logging.Handler):
             for name in logging.root.manager.loggerDict:  # Alembic disables them
                 logging.getLogger(name).disabled = False
             self.new_cookie()
-        except Exception as error:  # of whatever kind, it is reported
+        except (Exception, SystemExit) as error:  # Flask-Migrate exits
             self.problems[f"cannot be tested: prepare() raises {cause(error)}"].append("/")
             self.pages, self.others, self.error_page = [], [], None
             return
@@ -262,7 +268,7 @@ class Survey(logging.Handler):
                 continue
             urls = [build(rule, values) for values in examples_of(rule.endpoint)]
             found |= {url: rule.endpoint for url in urls if url and url not in found}
-            if None in urls:
+            if not any(urls):
                 values = ", ".join(f'"{name}": …' for name in sorted(rule.arguments))
                 needs = f'needs "{rule.endpoint}": {{{values}}}, {NO_EXAMPLE}'
                 self.problems[needs].append(rule.rule)
@@ -283,10 +289,10 @@ class Survey(logging.Handler):
     def shown(self) -> Iterator[Page]:
         """Yield the pages to look at: signed in too, where that shows more, such as a form."""
         yield from self.pages
-        open_to_all = {page.url: page.document.tags() for page in self.pages}
+        open_to_all = {page.url: page.document.kinds() for page in self.pages}
         for page in self.others:
-            tags = page.document.tags()
-            if page.cookie and tags - open_to_all.get(page.url, tags):
+            kinds = page.document.kinds()
+            if page.cookie and kinds - open_to_all.get(page.url, kinds):
                 yield page
 
     def is_open(self, page: Page) -> bool:
@@ -318,7 +324,8 @@ class Survey(logging.Handler):
                 str(page)
             )
         elif status == 404 and endpoint in EXAMPLES:
-            self.problems["is 404: change its example, or create it in prepare()"].append(str(page))
+            fault = "is 404: change its example, or create it in prepare(); if it is gone then,"
+            self.problems[f"{fault} {NO_PAGE}"].append(str(page))
         elif response.mimetype == "text/html" and not response.history:
             return page if status == (200 if endpoint else 404) else None
         return None
@@ -327,7 +334,7 @@ class Survey(logging.Handler):
 def examples_of(endpoint: str) -> list[dict[str, Any]]:
     """Return the examples of a route: a list, or one alone."""
     found = EXAMPLES.get(endpoint, {})
-    return found if isinstance(found, list) else [found]
+    return [found] if isinstance(found, dict) else [*found]
 
 
 def build(rule: Rule, examples: dict[str, Any]) -> str | None:

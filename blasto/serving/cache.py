@@ -66,9 +66,6 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
         def wrapper(*args: Any, **kwargs: Any) -> Response:
             ask_for_all()
             response = make_response(current_app.ensure_sync(view)(*args, **kwargs))
-            for name, header in READ.items():
-                if name in vars(request):  # in which Werkzeug keeps what has been read
-                    response.vary.add(header)
             if request.method != "GET":
                 return response
             said = response.headers.get("Cache-Control", "")
@@ -168,6 +165,20 @@ def slot_of(path: str) -> int:
     return hash(path) % SLOTS
 
 
+def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    environ = request.environ
+    environ.get(SEEN, []).append(url_of(environ))
+    vars(request).pop("cookies", None)  # which Flask has read for the session
+
+
+def note_reads(response: Response) -> Response:
+    """Add what the site has read of the request to Vary."""
+    for name, header in READ.items():
+        if name in vars(request):  # in which Werkzeug keeps it
+            response.vary.add(header)
+    return response
+
+
 class Cache:
     """WSGI middleware that sees each response last, and stores what any cache may store."""
 
@@ -179,11 +190,9 @@ class Cache:
         self.writes = [0] * SLOTS
         self.lock = Lock()
 
-        @flask.url_value_preprocessor
-        def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-            environ = request.environ
-            environ.get(SEEN, []).append(url_of(environ))
-            vars(request).pop("cookies", None)  # which Flask has read for the session
+        # Before and after all functions of the site.
+        flask.url_value_preprocessors[None].insert(0, note_url)
+        flask.after_request_funcs[None].insert(0, note_reads)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         accept_encoding = environ.get("HTTP_ACCEPT_ENCODING", "")

@@ -80,6 +80,7 @@ def new_tab(
             leads_there = request.is_navigation_request() and not request.frame.parent_frame
             note(f"leads to {request.url}", expected=not leads_there)
 
+    options["extra_http_headers"] = {"Accept-Language": ""}  # as in process
     with browser.new_context(base_url=origin, **options) as context, context.new_page() as tab:
         tab.set_default_timeout(10_000)
         tab.on("dialog", dismiss)

@@ -244,16 +244,17 @@ def losses(page: Page, form: Element) -> Iterator[str]:
     if len(typed) > 1 and {"submit", "image"}.isdisjoint(kinds):
         yield f"{name} without a <button> in it that sends it"
     if any(not it.get("name") and "readonly" not in it.attrib for it in typed):
-        yield f"{name} with a field that is not sent: it has no name"
+        yield f"{name} with a field that is not sent: it has no name, nor data- for a script"
 
 
 def may_be_scripted(page: Page, form: Element) -> bool:
     """Return whether a script that is not the layout's, or a library's attribute, may send it."""
     layout = survey().error_page
-    scripts = [ET.tostring(it) for it in page.document.root.iter("script")]
-    everywhere = [ET.tostring(it) for it in layout.document.root.iter("script")] if layout else []
-    names = {name for part in form.iter() for name in part.attrib}
-    return bool({*scripts} - {*everywhere}) or any(it.startswith(LIBRARIES) for it in names)
+    everywhere = layout.document.scripts() if layout else set()
+    around = [it for it in page.document.root.iter() if form in it.iter()]
+    names = {name for part in (*around, *parts_of(page, form)) for name in part.attrib}
+    is_marked = any(name.startswith(LIBRARIES) for name in names)
+    return is_marked or bool(page.document.scripts() - everywhere)
 
 
 def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
@@ -291,9 +292,9 @@ def test_requests_of_monitors_and_crawlers_do_not_fail(
             examples_of(page.endpoint), app.url_map.iter_rules(page.endpoint)
         ):
             for name, value in values.items():  # one at a time: the first would hide the others
-                unknown = {**values, name: 10**9 if isinstance(value, int) else "no-such"}
-                with suppress(Exception):  # of a converter that takes no such value
-                    odd += [url for url in [build(rule, unknown)] if url]
+                for unknown in (10**9, "no-such", re.sub("[a-z0-9]", "0", str(value))):
+                    with suppress(Exception):  # of a converter that takes no such value
+                        odd += [url for url in [build(rule, {**values, name: unknown})] if url]
         for url in odd:
             if follow(url, page.cookie).status_code >= 500:
                 yield f"leads to {url}, which fails with 500: answer 400 or 404"
@@ -343,6 +344,7 @@ def test_a_public_page_is_the_same_for_everyone_compressed_and_revalidated(
     pages: list[Page], client: FlaskClient
 ) -> None:
     remedy = "remove @cache_publicly from its view function"
+    cookies = "; ".join(f"{name}=1" for name in ("visitor", *COOKIES))
 
     def check(page: Page) -> Iterator[str]:
         headers, control = page.response.headers, page.response.cache_control
@@ -360,7 +362,7 @@ def test_a_public_page_is_the_same_for_everyone_compressed_and_revalidated(
             yield f"varies by {headers['Vary']}: {remedy}"
         for languages in ACCEPT_LANGUAGE:
             visit = {"Accept-Language": languages, **OTHER}
-            if get(create_app(), page.url, "visitor=1", **visit).text != page.response.text:
+            if get(create_app(), page.url, cookies, **visit).text != page.response.text:
                 yield f"differs by visitor, by language or from one time to the next: {remedy}"
                 return
         accept = {"Accept-Encoding": "gzip"}

@@ -62,7 +62,7 @@ def join():
     return redirect(url_for(".index"))
 
 
-@pages.get("/days/<int(max=31):day>")
+@pages.get("/days/<int(min=1, max=31):day>")
 @cache_publicly(seconds=60)
 def day(day):
     return render_template("day.html", day=date(2026, 1, day))

@@ -110,19 +110,29 @@ def test_a_page_for_which_cookies_or_languages_are_read_is_not_public() -> None:
     def theme() -> str:
         return request.cookies.get("theme", "light")
 
-    def note_theme() -> None:
+    def note_theme(*_: object) -> None:
         g.theme = theme()
 
-    for before, view, header in (
-        (None, theme, "Cookie"),
-        (note_theme, lambda: g.theme, "Cookie"),
-        (None, lambda: str(request.accept_languages), "Accept-Language"),
+    def add_theme(response: Response) -> Response:
+        response.data += theme().encode()
+        return response
+
+    def add_nothing(_app: Flask) -> None:
+        pass
+
+    for add, view, header in (
+        (add_nothing, theme, "Cookie"),
+        (lambda app: app.url_value_preprocessor(note_theme), lambda: g.theme, "Cookie"),
+        (lambda app: app.after_request(add_theme), lambda: "", "Cookie"),
+        (add_nothing, lambda: str(request.accept_languages), "Accept-Language"),
     ):
         for secret in (None, "secret"):  # with a key, Flask itself reads the cookies
-            client = serve(cache_publicly(seconds=60)(view), SECRET_KEY=secret)
-            if before:
-                client.application.before_request(before)
-            response = client.get("/")
+            app = Flask("specimen.app")
+            app.secret_key = secret
+            add(app)
+            serving.init_app(app)
+            app.add_url_rule("/", "page", cache_publicly(seconds=60)(view))
+            response = app.test_client().get("/")
 
             assert response.headers["Cache-Control"] == "no-store"
             assert header in response.headers["Vary"]
