@@ -172,9 +172,10 @@ def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
 
 
 def note_reads(response: Response) -> Response:
-    """Add what the site has read of the request to Vary."""
+    """Add what the site has read of the request to Vary; static files depend on nothing of it."""
+    is_static = (request.endpoint or "").rpartition(".")[2] == "static"
     for name, header in READ.items():
-        if name in vars(request):  # in which Werkzeug keeps it
+        if name in vars(request) and not is_static:  # Werkzeug keeps it there
             response.vary.add(header)
     return response
 

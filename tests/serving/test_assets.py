@@ -140,6 +140,12 @@ def test_no_other_cache_stores_the_files_of_a_visitor_who_is_signed_in(client: F
         assert (visitor.get(url, headers=known).status_code == 304) == (url != "/")
 
 
+def test_a_file_depends_on_nothing_that_the_site_reads(client: FlaskClient, app: Flask) -> None:
+    app.before_request(lambda: {**request.cookies}.get("theme"))
+
+    assert client.get(url_of(app, "text.txt")).headers["Cache-Control"] == IMMUTABLE
+
+
 def test_a_redirect_in_place_of_a_file_is_not_stored(client: FlaskClient, app: Flask) -> None:
     app.before_request(lambda: redirect("/soon"))
 
