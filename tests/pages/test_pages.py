@@ -124,7 +124,7 @@ def test_its_title_and_description_are_its_own(pages: list[Page], what: str) -> 
         yield from one(what, values, f"{{% set {what} = … %}} in its template")
         for other in pages:
             if other.endpoint != page.endpoint and find(other) == values and any(values):
-                yield f"has the {what} of {other}: set its own in its template"
+                yield f"have the same {what}, “{values[0]}”: set its own in each template"
         text = "".join(values).strip()
         if what == "title" and text != text.strip(" –-|·:"):
             yield "has no title of its own: set it with {% set title = … %} in its template"
