@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, current_app, make_response, request
+from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
@@ -46,7 +47,11 @@ URL = (
     *("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX", "HTTP_X_FORWARDED_PROTO"),
     "HTTP_ORIGIN",  # Flask-CORS sends `Vary` only to origins that it allows
 )
-READ = {"cookies": "Cookie", "accept_languages": "Accept-Language"}
+READ = {
+    "cookies": "Cookie",
+    "accept_languages": "Accept-Language",
+    "accept_mimetypes": "Accept",
+}
 VALUE = re.compile(r"[\t -~\x80-\xff]*")  # of a header, in Latin-1 (RFC 9110, 5.5)
 # In the environ: the number of writes before the request, then the URLs that Flask sees.
 SEEN = "serving.seen"
@@ -58,7 +63,8 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
 
     A stored page is sent without calling the site: no `before_request` function sees the request.
     A write invalidates it in this process alone; others send it for up to `seconds`. A page for
-    which the site has read the cookies or `accept_languages`, before any stream, is not stored.
+    which the site has read the cookies, `accept_languages` or `accept_mimetypes`, before any
+    stream, is not stored.
     """
 
     def decorate(view: View) -> View:
@@ -168,12 +174,15 @@ def slot_of(path: str) -> int:
 def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     environ = request.environ
     environ.get(SEEN, []).append(url_of(environ))
-    vars(request).pop("cookies", None)  # which Flask has read for the session
+    # Flask's own sessions add to Vary themselves, if the site has read them.
+    if isinstance(current_app.session_interface, SecureCookieSessionInterface):
+        vars(request).pop("cookies", None)
 
 
 def note_reads(response: Response) -> Response:
     """Add what the site has read of the request to Vary; static files depend on nothing of it."""
-    is_static = (request.endpoint or "").rpartition(".")[2] == "static"
+    is_file = response.direct_passthrough
+    is_static = is_file and (request.endpoint or "").rpartition(".")[2] == "static"
     for name, header in READ.items():
         if name in vars(request) and not is_static:  # Werkzeug keeps it there
             response.vary.add(header)

@@ -99,6 +99,8 @@ def test_a_large_file_or_a_film_is_sent_as_it_is_read(client: FlaskClient, tmp_p
             assert response.is_streamed
             assert response.content_length == size
             assert response.data == bytes(size)
+            known = accept | {"If-None-Match": response.headers["ETag"]}
+        assert client.get(f"/static/{name}", headers=known).status_code == 304
 
 
 def test_nothing_but_a_regular_file_of_the_folder_is_opened(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
-from flask import Flask, Response, g, redirect, request, send_file, url_for
+from flask import Flask, Request, Response, g, redirect, request, send_file, session, url_for
+from flask.sessions import SecureCookieSession, SessionInterface
 from flask.testing import FlaskClient
 
 from blasto import serving
@@ -106,7 +107,7 @@ def test_the_stricter_of_view_and_decorator_wins() -> None:
         assert sent(view) == "max-age=60, s-maxage=60"
 
 
-def test_a_page_for_which_cookies_or_languages_are_read_is_not_public() -> None:
+def test_a_page_that_depends_on_cookies_languages_or_types_is_not_public() -> None:
     def theme() -> str:
         return request.cookies.get("theme", "light")
 
@@ -120,11 +121,20 @@ def test_a_page_for_which_cookies_or_languages_are_read_is_not_public() -> None:
     def add_nothing(_app: Flask) -> None:
         pass
 
+    class Sessions(SessionInterface):
+        def open_session(self, _app: Flask, request: Request) -> SecureCookieSession:
+            return SecureCookieSession(request.cookies)
+
+        def save_session(self, *_: object) -> None:
+            pass
+
     for add, view, header in (
         (add_nothing, theme, "Cookie"),
         (lambda app: app.url_value_preprocessor(note_theme), lambda: g.theme, "Cookie"),
         (lambda app: app.after_request(add_theme), lambda: "", "Cookie"),
+        (lambda app: setattr(app, "session_interface", Sessions()), lambda: str(session), "Cookie"),
         (add_nothing, lambda: str(request.accept_languages), "Accept-Language"),
+        (add_nothing, lambda: str(request.accept_mimetypes), "Accept"),
     ):
         for secret in (None, "secret"):  # with a key, Flask itself reads the cookies
             app = Flask("specimen.app")
