@@ -46,8 +46,9 @@ ERROR_PAGE = "/no/such/page"
 NO_PAGE = "add its endpoint to NO_PAGES in tests/pages/examples.py"
 SIGN_IN = (
     "asks to sign in: let prepare() in tests/pages/examples.py return the session of a visitor who"
-    f" may see it, or {NO_PAGE}"
+    f" may see it, switch that off with a setting in tests/conftest.py, or {NO_PAGE}"
 )
+NOT_SHOWN = f"change its example, let prepare() create it, or sign in; if it is no page, {NO_PAGE}"
 NO_EXAMPLE = (
     f"with values that exist, in EXAMPLES in tests/pages/examples.py; if it is no page, {NO_PAGE}"
 )
@@ -209,6 +210,7 @@ class Survey(logging.Handler):
         super().__init__()
         self.problems: dict[str, list[str]] = defaultdict(list)
         self.errors: list[BaseException] = []
+        self.not_shown: list[tuple[Page, str]] = []  # of the examples, and what is
         self.app = create_app()
         self.app.logger.addHandler(self)
         self.session: dict[str, Any] = {}
@@ -230,6 +232,9 @@ class Survey(logging.Handler):
         for page in found:
             if page not in self.pages and (page.url in links or page.endpoint in EXAMPLES):
                 self.problems[NO_DOCUMENT].append(str(page))
+        for page, shown in self.not_shown:  # a rule may redirect to another of its endpoint
+            if shown.startswith("is 404") or page.endpoint not in {it.endpoint for it in found}:
+                self.problems[f"{shown}: {NOT_SHOWN}"].append(str(page))
         self.others = [other for it in self.others_of(self.pages) if (other := self.visit(*it))]
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -323,9 +328,9 @@ class Survey(logging.Handler):
             self.problems[f"redirects without end, at last to {response.location}"].append(
                 str(page)
             )
-        elif status == 404 and endpoint in EXAMPLES:
-            fault = "is 404: change its example, or create it in prepare(); if it is gone then,"
-            self.problems[f"{fault} {NO_PAGE}"].append(str(page))
+        elif endpoint in EXAMPLES and (status >= 400 or (response.history and is_markup(response))):
+            moved = f"redirects to {response.request.path}" if response.history else ""
+            self.not_shown.append((page, moved or f"is {response.status}"))
         elif response.mimetype == "text/html" and not response.history:
             return page if status == (200 if endpoint else 404) else None
         return None
@@ -338,12 +343,14 @@ def examples_of(endpoint: str) -> list[dict[str, Any]]:
 
 
 def build(rule: Rule, examples: dict[str, Any]) -> str | None:
-    """Return a URL of a rule, unless it has arguments without an example."""
+    """Return a URL of a rule, unless it has arguments without an example; others are its query."""
     values = {**examples, **(rule.defaults or {})}
     if not rule.arguments <= values.keys():
         return None
-    arguments = {name: values[name] for name in rule.arguments}
-    return (rule.build(arguments, append_unknown=False) or ("", None))[1]
+    rules = rule.map.iter_rules(rule.endpoint) if rule.map else ()
+    others = {name for it in rules for name in it.arguments} - rule.arguments
+    query = {name: value for name, value in values.items() if name not in others}
+    return (rule.build(query) or ("", None))[1]
 
 
 def is_here(path: str) -> bool:

@@ -80,7 +80,8 @@ def new_tab(
             leads_there = request.is_navigation_request() and not request.frame.parent_frame
             note(f"leads to {request.url}", expected=not leads_there)
 
-    options["extra_http_headers"] = {"Accept-Language": ""}  # as in process
+    options |= {"extra_http_headers": {"Accept-Language": ""}}  # as in process
+    options |= {"reduced_motion": "reduce"}  # a transition that is aborted is a script error
     with browser.new_context(base_url=origin, **options) as context, context.new_page() as tab:
         tab.set_default_timeout(10_000)
         tab.on("dialog", dismiss)
@@ -154,7 +155,7 @@ def hold_in_tabs(browser: Browser, site: Server, loaded: list[Page]) -> Hold:
     def hold_in_tabs(check: Callable[[Tab], Iterable[str]]) -> None:
         def visit(page: Page) -> Iterator[str]:
             try:
-                with new_tab(browser, site, page, reduced_motion="reduce") as tab:
+                with new_tab(browser, site, page) as tab:
                     tab.goto(page.url)
                     for fault in check(tab):
                         FOUND.append(fault)

@@ -35,7 +35,7 @@ def _index_leads_here() -> None:
 
 @pytest.fixture
 def tab(browser: Browser, site: Server) -> Iterator[Page]:
-    with new_tab(browser, site, viewport=PHONE, reduced_motion="reduce") as tab:
+    with new_tab(browser, site, viewport=PHONE) as tab:
         yield tab
 
 

@@ -351,14 +351,21 @@ def test_the_tests_look_at_each_example_and_at_what_only_those_who_sign_in_see(
     for name, page in pages.items():
         app.add_url_rule(f"/{name}", name, partial(render_template_string, page))
         monkeypatch.setitem(sitemap.EXAMPLES, name, {})
+    app.add_url_rule("/reset/<token>", "reset", lambda token: redirect(f"/open?{token}"))
+    monkeypatch.setitem(sitemap.EXAMPLES, "open", {"q": "all"})
+    monkeypatch.setitem(sitemap.EXAMPLES, "reset", {"token": "old"})
     monkeypatch.setitem(sitemap.EXAMPLES, "pages.user", [{"name": "Ada"}, {"name": "Bo"}])
     monkeypatch.setattr(sitemap, "create_app", lambda: app)
     monkeypatch.setattr(sitemap, "prepare", lambda _: {"user": 1})
 
-    urls = [page.url for page in sitemap.Survey().shown()]
+    found = sitemap.Survey()
 
-    assert {"/open", "/more", "/user/Ada", "/user/Bo"} <= {*urls}
-    assert (urls.count("/open"), urls.count("/more")) == (1, 2)
+    urls = [page.url for page in found.shown()]
+    assert {"/open?q=all", "/more", "/user/Ada", "/user/Bo"} <= {*urls}
+    assert (urls.count("/open?q=all"), urls.count("/more")) == (1, 2)
+    ((problem, places),) = found.problems.items()
+    assert problem.startswith("redirects to /open: change its example")
+    assert places == ["/reset/old (reset())"]
 
 
 # What is rejected
