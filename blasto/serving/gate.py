@@ -116,23 +116,7 @@ class Gate:
         # Credentials are ASCII (RFC 9110, 11.4), and Werkzeug fails to parse any other.
         if not environ.get("HTTP_AUTHORIZATION", "").isascii():
             del environ["HTTP_AUTHORIZATION"]
-        proto, forwarded = None, environ.get("HTTP_X_FORWARDED_FOR", "")
-        address = environ.get("REMOTE_ADDR", "")
-        environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
-        # A site's own ProxyFix around this gate has replaced the address of the proxy.
-        replaced = environ.get("werkzeug.proxy_fix.orig")
-        if self.is_proxy(replaced["REMOTE_ADDR"] or "" if replaced else address):
-            # Each proxy adds its client at the end; a visitor may send anything before that.
-            for text in reversed(forwarded.rsplit(",", MAX_PROXIES)):
-                match = ADDRESS.fullmatch(text.strip())
-                if not match or replaced:
-                    break
-                environ["REMOTE_ADDR"] = match[match.lastindex or 0]
-                if not self.is_named_proxy(environ["REMOTE_ADDR"]):
-                    break
-            proto = environ.get("HTTP_X_FORWARDED_PROTO")
-            if proto == "https":
-                environ["wsgi.url_scheme"] = proto
+        proto = self.trust_proxy(environ)
         response = self.response(environ, proto)
         if response is None:
             try:
@@ -146,6 +130,29 @@ class Gate:
                 text = f"500 Internal Server Error\n{request_id}"
                 response = plain_text(HTTPStatus.INTERNAL_SERVER_ERROR, text)
         return self.headers.send(response, environ, start_response)
+
+    def trust_proxy(self, environ: WSGIEnvironment) -> str | None:
+        """Take the visitor's address and scheme from a trusted proxy, and return its scheme."""
+        address = environ.get("REMOTE_ADDR", "")
+        environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        # A site's own ProxyFix around this gate has replaced the address of the proxy.
+        if original := environ.get("werkzeug.proxy_fix.orig"):
+            address, forwarded = original["REMOTE_ADDR"] or "", ""
+        if not self.is_proxy(address):
+            return None
+        # Each proxy adds its client at the end; a visitor may send anything before that.
+        for text in reversed(forwarded.rsplit(",", MAX_PROXIES)):
+            match = ADDRESS.fullmatch(text.strip())
+            if not match:
+                break
+            environ["REMOTE_ADDR"] = match[match.lastindex or 0]
+            if not self.is_named_proxy(environ["REMOTE_ADDR"]):
+                break
+        proto: str | None = environ.get("HTTP_X_FORWARDED_PROTO")
+        if proto == "https":
+            environ["wsgi.url_scheme"] = proto
+        return proto
 
     def response(self, environ: WSGIEnvironment, proto: str | None) -> WSGIApplication | None:
         """Return the response to a request that does not reach the site."""
