@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from functools import lru_cache, wraps
+from functools import wraps
 from itertools import chain
 from threading import Lock
 from time import monotonic
@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
-from .headers import Headers, joined, replaced
+from .headers import Headers, directives, joined, replaced
 from .representation import (
     CONDITIONS,
     MAX_FIELD,
@@ -77,9 +77,9 @@ def cache_publicly(seconds: int) -> Callable[[View], View]:
             said = response.headers.get("Cache-Control", "")
             if response.direct_passthrough and said == "no-cache":  # the default of send_file()
                 said = ""
-            private, *_, lifetimes = directives(said)
-            if not private and 0 not in lifetimes:
-                least = min([seconds, *lifetimes])
+            allowed = directives(said)
+            if not allowed.private and 0 not in allowed.lifetimes:
+                least = min([seconds, *allowed.lifetimes])
                 response.headers["Cache-Control"] = f"max-age={least}, s-maxage={least}"
             return response
 
@@ -108,48 +108,24 @@ class Answer(NamedTuple):
     is_file: bool  # as send_file() sends it
 
 
-class Directives(NamedTuple):
-    """The directives of a Cache-Control that decide who may store a response (5.2.2)."""
-
-    private: bool  # or no-store
-    public: bool
-    shared: bool  # by a lifetime that is for shared caches alone
-    immutable: bool
-    lifetimes: tuple[int, ...]  # seconds, that of shared caches first; may be empty
-
-
-@lru_cache
-def directives(cache_control: str) -> Directives:
-    said = Response(headers={"Cache-Control": cache_control.lower()}).cache_control
-    lifetimes = [0] if said.no_cache else [said.s_maxage, said.max_age]
-    private = bool(said.private or said.no_store)
-    return Directives(
-        private=private,
-        public=not private and bool(said.public or said.s_maxage is not None),
-        shared=said.s_maxage is not None,
-        immutable=bool(said.immutable),
-        lifetimes=tuple(max(0, lifetime) for lifetime in lifetimes if lifetime is not None),
-    )
-
-
 def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     """Return the Cache-Control of a response, or a stricter one if its headers require that."""
-    fields = answer.fields
-    said = fields.get("cache-control", "no-store")
-    vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
     if answer.status >= "4":
         return "no-store"
-    private, _, _, immutable, lifetimes = directives(said)
+    fields = answer.fields
+    sent = fields.get("cache-control", "no-store")
+    said = directives(sent)
+    vary = {name.strip().lower() for name in fields.get("vary", "").split(",")}
     varies = "set-cookie" in fields or not vary <= {"", "accept-encoding"}
     # Caches need no telling that credentials are for one (RFC 9111, 3.5); nginx's does.
-    if private or not (varies or "HTTP_AUTHORIZATION" in environ):
-        return said
+    if said.private or not (varies or "HTTP_AUTHORIZATION" in environ):
+        return sent
     # A browser may store a file, but no page, which may show a flash message. The body of a 206
     # or 304 of a file is no file itself.
-    is_file = answer.is_file or immutable or answer.status[:3] in ("206", "304")
-    if not lifetimes or (varies and not is_file):
+    is_file = answer.is_file or said.immutable or answer.status[:3] in ("206", "304")
+    if not said.lifetimes or (varies and not is_file):
         return "no-store"
-    return f"private, max-age={min(lifetimes)}{', immutable' if immutable else ''}"
+    return f"private, max-age={min(said.lifetimes)}{', immutable' if said.immutable else ''}"
 
 
 def is_for_all(entry: Representation, environ: WSGIEnvironment) -> bool:

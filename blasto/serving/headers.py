@@ -1,11 +1,13 @@
-"""Security headers: on every response, unless the site has set its own."""
+"""Headers: those for security, which the site may replace, and how any are read and changed."""
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import click
+from werkzeug.wrappers import Response
 
 Headers = list[tuple[str, str]]
 
@@ -83,3 +85,21 @@ def replaced(headers: Headers, fields: dict[str, str]) -> Headers:
     """Return the headers with other values for some names."""
     names = {name.lower() for name in fields}
     return [*(it for it in headers if it[0].lower() not in names), *fields.items()]
+
+
+class Directives:
+    """The directives of a Cache-Control that decide who may store a response (RFC 9111, 5.2.2)."""
+
+    def __init__(self, cache_control: str) -> None:
+        said = Response(headers={"Cache-Control": cache_control.lower()}).cache_control
+        self.private = bool(said.private or said.no_store)
+        self.shared = said.s_maxage is not None  # by a lifetime that is for shared caches alone
+        self.public = not self.private and bool(said.public or self.shared)
+        self.immutable = bool(said.immutable)
+        self.no_transform = bool(said.no_transform)
+        lifetimes = [0] if said.no_cache else [said.s_maxage, said.max_age]
+        # Seconds, that of shared caches first; may be empty.
+        self.lifetimes = [max(0, lifetime) for lifetime in lifetimes if lifetime is not None]
+
+
+directives = lru_cache(Directives)

@@ -17,7 +17,7 @@ from werkzeug.http import is_resource_modified, remove_entity_headers
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from .headers import Headers, joined, replaced
+from .headers import Headers, directives, joined, replaced
 
 OK = "200 OK"
 MAX_FIELD = 500  # characters; a longer header is not parsed
@@ -40,7 +40,7 @@ class Representation:
         self.etag = fields.get("etag") or f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         self.last_modified = fields.get("last-modified")
         self.max_age = max_age  # seconds
-        self.immutable = "immutable" in fields["cache-control"]
+        self.immutable = directives(fields["cache-control"]).immutable
         self.stored_at = monotonic()
         self.renewal = Lock()
         compressible = is_compressible(fields)
@@ -147,7 +147,7 @@ def is_compressible(fields: dict[str, str]) -> bool:
     return bool(
         COMPRESSIBLE.match(fields.get("content-type", ""))
         and "content-encoding" not in fields
-        and "no-transform" not in fields["cache-control"].lower()
+        and not directives(fields["cache-control"]).no_transform
     )
 
 
