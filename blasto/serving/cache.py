@@ -138,8 +138,8 @@ def url_of(environ: WSGIEnvironment) -> Url:
     return tuple(map(environ.get, URL))
 
 
-def path_of(url: Url) -> str:
-    _, _, root, path, *_ = url
+def path_of(key: Key) -> str:
+    (_, _, root, path, *_), _ = key
     return f"{root}{path}"
 
 
@@ -211,17 +211,17 @@ class Cache:
         self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Send the response of the site, and store it if it is public."""
-        environ[SEEN] = [self.writes[slot_of(path_of(key[0]))]]
+        environ[SEEN] = [self.writes[slot_of(path_of(key))]]
         answer = call(self.app, environ)
         said = "no-store" if self.flask.debug else who_may_store(answer, environ)
         if said != answer.fields.get("cache-control"):
             headers = replaced(answer.headers, {"Cache-Control": said})
             answer = answer._replace(headers=headers, fields=joined(headers))
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            if answer.status == OK:
-                return self.send(key, answer, environ, start_response)
-        elif environ["REQUEST_METHOD"] not in ("OPTIONS", "TRACE") and answer.status < "4":
-            self.invalidate(environ, answer.fields.get("location", ""))
+        method = environ["REQUEST_METHOD"]
+        if method in ("GET", "HEAD") and answer.status == OK:
+            return self.send(key, answer, environ, start_response)
+        if method not in ("GET", "HEAD", "OPTIONS", "TRACE") and answer.status < "4":
+            self.invalidate(key, answer.fields.get("location", ""))
         start_response(answer.status, answer.headers)
         return answer.body
 
@@ -232,14 +232,17 @@ class Cache:
         _, headers, fields, body, is_file = answer
         said = directives(fields["cache-control"])
         # A versioned file is compressed for one visitor too, such as if the session has been read.
-        is_whole = said.public or (said.immutable and is_file)
-        size = int(fields.get("content-length", MAX_BODY + 1)) if is_whole else MAX_BODY + 1
+        may_be_read = said.public or (said.immutable and is_file)
+        size = int(fields.get("content-length", MAX_BODY + 1)) if may_be_read else MAX_BODY + 1
         if is_file and "etag" in fields and (size > MAX_BODY or not is_compressible(fields)):
             return send_file(headers, body, environ, start_response)
-        whole = read(body) if size <= MAX_BODY else None
-        if whole is None or len(whole) != size:
+        if size > MAX_BODY:
             start_response(OK, headers)
-            return body if whole is None else (whole,)
+            return body
+        whole = read(body)
+        if len(whole) != size:
+            start_response(OK, headers)
+            return (whole,)
         # A response with an Age has used up a part of its lifetime.
         max_age = said.lifetimes[0] if said.lifetimes and "age" not in fields else 0
         entry = Representation(headers, whole, max_age, gzipped=key[1])
@@ -256,7 +259,7 @@ class Cache:
             return
         with self.lock:
             # A write may have come meanwhile, or Flask have seen another URL.
-            if environ[SEEN] != [self.writes[slot_of(path_of(key[0]))], key[0]]:
+            if environ[SEEN] != [self.writes[slot_of(path_of(key))], key[0]]:
                 return
             self.discard(key, self.entries.get(key))
             self.entries[key] = entry
@@ -270,17 +273,14 @@ class Cache:
             del self.entries[key]
             self.bytes -= entry.size
 
-    def invalidate(self, environ: WSGIEnvironment, location: str) -> None:
+    def invalidate(self, written: Key, location: str) -> None:
         """Invalidate the URL that was written to, and the URL in the Location (4.4)."""
-        paths = {
-            f"{environ['SCRIPT_NAME']}{environ['PATH_INFO']}",
-            unquote(urlsplit(location).path, "latin-1"),
-        }
+        paths = {path_of(written), unquote(urlsplit(location).path, "latin-1")}
         with self.lock:
             for path in paths:
                 self.writes[slot_of(path)] += 1
             for key, entry in [*self.entries.items()]:
-                if path_of(key[0]) in paths:
+                if path_of(key) in paths:
                     self.discard(key, entry)
 
 
