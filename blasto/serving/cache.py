@@ -17,10 +17,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
-from .headers import Headers, directives, joined, replaced
+from .headers import MAX_FIELD, Headers, directives, joined, replaced
 from .representation import (
     CONDITIONS,
-    MAX_FIELD,
     OK,
     Representation,
     accepts_gzip,

@@ -7,9 +7,8 @@ from jinja2 import TemplateNotFound
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.wrappers import Response
 
+from .headers import MAX_FIELD
 from .log import request_id
-
-MAX_ACCEPT = 500  # characters; a longer header is not parsed
 
 
 def init_app(app: Flask) -> None:
@@ -45,7 +44,7 @@ def error_response(error: Exception) -> Response:
 
 def prefers_json() -> bool:
     """Return whether the client prefers JSON to HTML."""
-    if len(request.headers.get("Accept", "")) > MAX_ACCEPT:
+    if len(request.headers.get("Accept", "")) > MAX_FIELD:
         return False
     types = ("text/html", "application/json", "application/problem+json")
     return request.accept_mimetypes.best_match(types, "text/html") != "text/html"

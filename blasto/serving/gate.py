@@ -23,7 +23,7 @@ from .log import name_request
 
 # gunicorn limits each line of a header to this; together, several lines could be longer.
 MAX_HEADER = 8190  # characters
-HEADERS = ("HTTP_", "CONTENT_")
+HTTP = ("HTTP_", "CONTENT_")  # how the names of headers begin in the environ
 # Settings of Flask's that would fail only in a request; from the environment, 12 is a number.
 SETTINGS = (
     ("MAX_CONTENT_LENGTH", int | None, "a number of bytes"),
@@ -180,7 +180,7 @@ def limit_headers(app: WSGIApplication) -> WSGIApplication:
 
     def limited(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         for name, value in environ.items():
-            if type(value) is str and len(value) > MAX_HEADER and name.startswith(HEADERS):
+            if type(value) is str and len(value) > MAX_HEADER and name.startswith(HTTP):
                 text = "Your browser sent too much data. Delete the cookies of this site."
                 status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
                 return plain_text(status, text)(environ, start_response)

@@ -10,6 +10,7 @@ import click
 from werkzeug.wrappers import Response
 
 Headers = list[tuple[str, str]]
+MAX_FIELD = 500  # characters; a longer header is not parsed
 
 # Nothing from elsewhere and nothing inline; a site adds sources in CONTENT_SECURITY_POLICY.
 POLICY = {

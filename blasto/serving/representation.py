@@ -17,10 +17,9 @@ from werkzeug.http import is_resource_modified, remove_entity_headers
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from .headers import Headers, directives, joined, replaced
+from .headers import MAX_FIELD, Headers, directives, joined, replaced
 
 OK = "200 OK"
-MAX_FIELD = 500  # characters; a longer header is not parsed
 
 CONDITIONS = (
     *("HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH", "HTTP_IF_RANGE"),
