@@ -126,14 +126,11 @@ class LineFormatter(logging.Formatter):
 class LineLogger(Logger):
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
-    def setup(self, cfg: Any) -> None:
+    def _set_handler(self, log: Any, output: Any, fmt: Any, stream: Any = None) -> None:
         """Write gunicorn's own events to standard output, as all others."""
-        super().setup(cfg)
-        for handler in self.error_log.handlers:
-            is_gunicorns = getattr(handler, "_gunicorn", False)  # not --log-config's
-            if is_gunicorns and getattr(handler, "stream", 0) is sys.stderr:
-                handler.setStream(sys.stdout)
-                handler.setFormatter(LineFormatter())
+        if output == "-":
+            fmt, stream = LineFormatter(), sys.stdout
+        super()._set_handler(log, output, fmt, stream)
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log an exception, except for an invalid setting: gunicorn prints that message."""

@@ -55,10 +55,8 @@ class LogfmtHandler(logging.StreamHandler):
             line += f" request_id={json.dumps(request_id())}"
         # A traceback can quote the client: repr() escapes its control characters, and the
         # indentation keeps it from passing for a log line.
-        formatter = logging.Formatter()
-        traceback = formatter.formatException(record.exc_info) if record.exc_info else ""
-        stack = formatter.formatStack(record.stack_info) if record.stack_info else ""
-        details = f"{traceback}\n{stack}".strip().splitlines()
+        error = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
+        details = f"{error}\n{record.stack_info or ''}".strip().splitlines()
         return "\n    ".join([line, *(repr(text)[1:-1] for text in details)])
 
     def handleError(self, record: logging.LogRecord) -> None:  # logging's own name
