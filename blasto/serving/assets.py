@@ -18,6 +18,8 @@ from .cache import ask_for_all
 
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
 BRIEF = "max-age=60, s-maxage=60"
+# Of an endpoint with several rules, Werkzeug builds the URL of that of the request's method.
+DEPENDS_ON = ("wsgi.url_scheme", "HTTP_HOST", "SCRIPT_NAME", "REQUEST_METHOD")
 
 # Python reads the machine's list, which may be missing, or name these differently.
 for extension, media_type in {
@@ -73,14 +75,11 @@ def remembering(app: Flask, ours: dict[Any, Any]) -> Callable[..., str]:
         return app.url_for(endpoint, **dict(values))
 
     def url_for(endpoint: str, **values: Any) -> str:
-        is_file = values.keys() <= {"filename"} and isinstance(values.get("filename", ""), str)
-        is_plain = is_file and not endpoint.startswith(".")
-        if request and is_plain and app.url_default_functions == ours:
-            get = request.environ.get
-            base = get("wsgi.url_scheme"), get("HTTP_HOST"), get("SCRIPT_NAME")
-            # Of an endpoint with several rules, Werkzeug builds that of the request's method.
-            depends_on = get("REQUEST_METHOD"), int(monotonic()), *base
-            return build(endpoint, (*values.items(),), *depends_on)
+        is_plain = values.keys() <= {"filename"} and isinstance(values.get("filename", ""), str)
+        is_absolute = not endpoint.startswith(".")
+        if request and is_plain and is_absolute and app.url_default_functions == ours:
+            depends_on = map(request.environ.get, DEPENDS_ON)
+            return build(endpoint, (*values.items(),), int(monotonic()), *depends_on)
         return app.url_for(endpoint, **values)
 
     return url_for
