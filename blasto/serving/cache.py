@@ -146,7 +146,8 @@ def slot_of(path: str) -> int:
     return hash(path) % SLOTS
 
 
-def note_url(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+def note_request(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Note the URL that Flask sees; what the site reads of the request counts from here."""
     environ = request.environ
     environ.get(SEEN, []).append(url_of(environ))
     # Flask's own sessions add to Vary themselves, if the site has read them.
@@ -176,7 +177,7 @@ class Cache:
         self.lock = Lock()
 
         # Before and after all functions of the site.
-        flask.url_value_preprocessors[None].insert(0, note_url)
+        flask.url_value_preprocessors[None].insert(0, note_request)
         flask.after_request_funcs[None].insert(0, note_reads)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
