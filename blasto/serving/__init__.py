@@ -1,5 +1,7 @@
 """Serves any Flask site: requests checked, responses cached, errors explained, events logged."""
 
+from functools import partial
+
 from flask import Flask
 
 from . import assets, errors, log
@@ -19,8 +21,6 @@ def init_app(app: Flask) -> None:
     errors.init_app(app)
     assets.init_app(app)
     # Inside out: a request passes the gate first, and the cache sees a response last.
-    headers = SecurityHeaders(
-        limit_headers(app.wsgi_app), app.config.get("CONTENT_SECURITY_POLICY", {})
-    )
-    cache = Cache(app, headers)
-    app.wsgi_app = Gate(app, cache, headers)
+    headers = SecurityHeaders(app.config.get("CONTENT_SECURITY_POLICY", {}))
+    site = partial(headers.send, partial(limit_headers, app.wsgi_app))
+    app.wsgi_app = Gate(app, Cache(app, site), headers)

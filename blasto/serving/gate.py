@@ -175,18 +175,16 @@ class Gate:
         return None
 
 
-def limit_headers(app: WSGIApplication) -> WSGIApplication:
-    """Reject requests with a header that is too long to parse."""
-
-    def limited(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        for name, value in environ.items():
-            if type(value) is str and len(value) > MAX_HEADER and name.startswith(HTTP):
-                text = "Your browser sent too much data. Delete the cookies of this site."
-                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-                return plain_text(status, text)(environ, start_response)
-        return app(environ, start_response)
-
-    return limited
+def limit_headers(
+    app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Send the response of an application, or reject a header that is too long to parse."""
+    for name, value in environ.items():
+        if type(value) is str and len(value) > MAX_HEADER and name.startswith(HTTP):
+            text = "Your browser sent too much data. Delete the cookies of this site."
+            app = plain_text(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+            break
+    return app(environ, start_response)
 
 
 def plain_text(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WSGIApplication:

@@ -30,20 +30,16 @@ HSTS = ("Strict-Transport-Security", "max-age=31536000")  # a year (RFC 6797)
 
 
 class SecurityHeaders:
-    """WSGI middleware that adds the headers that a response lacks."""
+    """The headers that a response has if the site has not set its own."""
 
-    def __init__(self, app: WSGIApplication, sources: Any) -> None:
-        self.app = app
+    def __init__(self, sources: Any) -> None:
         headers = [("Content-Security-Policy", policy(sources)), *HEADERS.items()]
         self.headers = {name.lower(): (name, value) for name, value in headers}
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self.send(self.app, environ, start_response)
 
     def send(
         self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Send the response of any application with the headers."""
+        """Send the response of any application with the headers that it lacks."""
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:
             present = {name.lower() for name, _ in headers}
