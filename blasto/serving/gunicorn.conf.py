@@ -143,15 +143,14 @@ class LineLogger(Logger):
         super().warning(text, *args, **kwargs)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        request_id = environ.get("HTTP_X_REQUEST_ID")
-        if "PATH_INFO" not in environ:  # rejected by gunicorn: only `req` has its headers
-            request_id = id_of(req)
+        # Of what gunicorn rejects, only `req` has the headers.
+        request_id = environ.get("HTTP_X_REQUEST_ID") or id_of(req) or token_hex(16)
         address = f" address={environ.get('REMOTE_ADDR')}" if LOG_ADDRESSES else ""
         write(  # quote() is for values that a client can choose freely
             f"method={environ['REQUEST_METHOD']} path={quote(environ['RAW_URI'][:MAX_LOGGED])}"
             f" status={resp.status[:3]} bytes={resp.sent}"
             f" duration={request_time.total_seconds() * 1000:.1f}ms{address}"
-            f" request_id={quote((request_id or token_hex(16))[:MAX_ID])}"
+            f" request_id={quote(request_id[:MAX_ID])}"
         )
 
 
