@@ -18,15 +18,7 @@ from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
 from .headers import MAX_FIELD, Headers, directives, joined, replaced
-from .representation import (
-    CONDITIONS,
-    OK,
-    Representation,
-    accepts_gzip,
-    closed,
-    is_compressible,
-    send_file,
-)
+from .representation import OK, Representation, accepts_gzip, closed, is_compressible, send_file
 
 View = Callable[..., ResponseReturnValue]
 Url = tuple[str | None, ...]
@@ -45,6 +37,10 @@ URL = (
     *("wsgi.url_scheme", "HTTP_HOST", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING"),
     *("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX", "HTTP_X_FORWARDED_PROTO"),
     "HTTP_ORIGIN",  # Flask-CORS sends `Vary` only to origins that it allows
+)
+CONDITIONS = (
+    *("HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH", "HTTP_IF_RANGE"),
+    *("HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE"),
 )
 READ = {
     "cookies": "Cookie",

@@ -21,10 +21,6 @@ from .headers import MAX_FIELD, Headers, directives, joined, replaced
 
 OK = "200 OK"
 
-CONDITIONS = (
-    *("HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH", "HTTP_IF_RANGE"),
-    *("HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE"),
-)
 COMPRESSIBLE = re.compile(
     r"text/|image/svg\+xml|font/[ot]tf|application/(javascript|json|wasm|xml|[\w.-]+\+(json|xml))"
 )
