@@ -2,14 +2,14 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from itertools import chain
 from threading import Lock
 from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication
 
 from flask import Flask, current_app, make_response, request
 from flask.sessions import SecureCookieSessionInterface
@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
-from .headers import MAX_FIELD, Headers, directives, joined, replaced
+from .headers import MAX_FIELD, Body, Environ, Headers, directives, joined, replaced
 from .representation import OK, Representation, accepts_gzip, closed, is_compressible, send_file
 
 View = Callable[..., ResponseReturnValue]
@@ -99,11 +99,11 @@ class Answer(NamedTuple):
     status: str
     headers: Headers
     fields: dict[str, str]  # the headers by lower-case name
-    body: Iterable[bytes]
+    body: Body
     is_file: bool  # as send_file() sends it
 
 
-def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
+def who_may_store(answer: Answer, environ: Environ) -> str:
     """Return the Cache-Control of a response, or a stricter one if its headers require that."""
     if answer.status >= "4":
         return "no-store"
@@ -123,12 +123,12 @@ def who_may_store(answer: Answer, environ: WSGIEnvironment) -> str:
     return f"private, max-age={min(said.lifetimes)}{', immutable' if said.immutable else ''}"
 
 
-def is_for_all(entry: Representation, environ: WSGIEnvironment) -> bool:
+def is_for_all(entry: Representation, environ: Environ) -> bool:
     """Return whether a response may be stored, or sent from the store, for this request."""
     return entry.immutable or not any(map(environ.get, PERSONAL))
 
 
-def url_of(environ: WSGIEnvironment) -> Url:
+def url_of(environ: Environ) -> Url:
     """Return everything that URLs in a page can depend on, whatever middleware the site adds."""
     return tuple(map(environ.get, URL))
 
@@ -176,15 +176,13 @@ class Cache:
         flask.url_value_preprocessors[None].insert(0, note_request)
         flask.after_request_funcs[None].insert(0, note_reads)
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Body:
         accept_encoding = environ.get("HTTP_ACCEPT_ENCODING", "")
         gzipped = len(accept_encoding) <= MAX_FIELD and accepts_gzip(accept_encoding)
         body = self.respond((url_of(environ), gzipped), environ, start_response)
         return body if environ["REQUEST_METHOD"] != "HEAD" else closed(body)
 
-    def respond(
-        self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def respond(self, key: Key, environ: Environ, start_response: StartResponse) -> Body:
         """Send the stored response, or else that of the site."""
         entry = self.entries.get(key) if environ["REQUEST_METHOD"] in ("GET", "HEAD") else None
         if not entry or not is_for_all(entry, environ):
@@ -203,9 +201,7 @@ class Cache:
                     entry.renewal.release()
         return self.respond(key, environ, start_response)
 
-    def forward(
-        self, key: Key, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def forward(self, key: Key, environ: Environ, start_response: StartResponse) -> Body:
         """Send the response of the site, and store it if it is public."""
         environ[SEEN] = [self.writes[slot_of(path_of(key))]]
         answer = call(self.app, environ)
@@ -222,8 +218,8 @@ class Cache:
         return answer.body
 
     def send(
-        self, key: Key, answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+        self, key: Key, answer: Answer, environ: Environ, start_response: StartResponse
+    ) -> Body:
         """Stream a file; compress, store and send any other public response."""
         _, headers, fields, body, is_file = answer
         said = directives(fields["cache-control"])
@@ -249,7 +245,7 @@ class Cache:
             self.store(key, entry, environ)
         return entry.send(environ, start_response)
 
-    def store(self, key: Key, entry: Representation, environ: WSGIEnvironment) -> None:
+    def store(self, key: Key, entry: Representation, environ: Environ) -> None:
         """Store a response that has a lifetime, and evict the oldest ones when there is no room."""
         if not entry.max_age or sum(map(len, filter(None, key[0]))) > MAX_KEY:
             return
@@ -280,7 +276,7 @@ class Cache:
                     self.discard(key, entry)
 
 
-def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
+def call(app: WSGIApplication, environ: Environ) -> Answer:
     """Return the response of an application, before any of it is sent.
 
     It gets a copy of the environ, in which ask_for_all() changes method and conditions.
@@ -314,7 +310,7 @@ def call(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     return Answer(status, headers, joined(headers), body, isinstance(body, FileWrapper))
 
 
-def read(body: Iterable[bytes]) -> bytes:
+def read(body: Body) -> bytes:
     try:
         return b"".join(body)
     finally:

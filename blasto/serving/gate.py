@@ -2,13 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache, partial
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication
 from wsgiref.util import request_uri
 
 import click
@@ -18,7 +17,7 @@ from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.utils import cached_property
 from werkzeug.wsgi import LimitedStream, get_host
 
-from .headers import SecurityHeaders
+from .headers import Body, Environ, SecurityHeaders
 from .log import name_request
 
 # gunicorn limits each line of a header to this; together, several lines could be longer.
@@ -41,7 +40,7 @@ MAX_PROXIES = 10
 MAX_HOST = 260  # characters: a domain name (RFC 1035, 2.3.4) and a port
 
 
-class Body(LimitedStream):
+class LimitedBody(LimitedStream):
     """A body of unknown length that fails at its limit; Werkzeug's own just ends there."""
 
     def readall(self) -> bytes:
@@ -70,7 +69,7 @@ class LimitedRequest(Request):
         limit = self.max_content_length
         if limit is None or "wsgi.input_terminated" not in self.environ:
             return super().stream
-        return Body(self.environ["wsgi.input"], limit, is_max=True)
+        return LimitedBody(self.environ["wsgi.input"], limit, is_max=True)
 
     def get_json(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -109,7 +108,7 @@ class Gate:
         named = [network for network in networks if network.prefixlen]  # not those of `*`
         self.is_named_proxy = lru_cache(partial(is_proxy, networks=named))
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Body:
         request_id = name_request(environ)
         if "CONTENT_LENGTH" in environ:  # Werkzeug rejects a body that is shorter (RFC 9112, 8)
             environ.pop("wsgi.input_terminated", None)
@@ -131,7 +130,7 @@ class Gate:
                 response = plain_text(HTTPStatus.INTERNAL_SERVER_ERROR, text)
         return self.headers.send(response, environ, start_response)
 
-    def trust_proxy(self, environ: WSGIEnvironment) -> str | None:
+    def trust_proxy(self, environ: Environ) -> str | None:
         """Take the visitor's address and scheme from a trusted proxy, and return its scheme."""
         address = environ.get("REMOTE_ADDR", "")
         environ["REMOTE_ADDR"] = address.removeprefix("::ffff:")  # IPv4 on a dual-stack socket
@@ -154,7 +153,7 @@ class Gate:
             environ["wsgi.url_scheme"] = proto
         return proto
 
-    def response(self, environ: WSGIEnvironment, proto: str | None) -> WSGIApplication | None:
+    def response(self, environ: Environ, proto: str | None) -> WSGIApplication | None:
         """Return the response to a request that does not reach the site."""
         if environ["PATH_INFO"] == "/up" and environ["REQUEST_METHOD"] in PROBES:
             return plain_text(HTTPStatus.OK, "up")
@@ -175,9 +174,7 @@ class Gate:
         return None
 
 
-def limit_headers(
-    app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
+def limit_headers(app: WSGIApplication, environ: Environ, start_response: StartResponse) -> Body:
     """Send the response of an application, or reject a header that is too long to parse."""
     for name, value in environ.items():
         if type(value) is str and len(value) > MAX_HEADER and name.startswith(HTTP):
@@ -193,7 +190,7 @@ def plain_text(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WSGI
     length = ("Content-Length", str(len(body)))
     plain = [("Content-Type", "text/plain; charset=utf-8"), length, ("Cache-Control", "no-store")]
 
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def app(environ: Environ, start_response: StartResponse) -> Body:
         start_response(f"{status.value} {status.phrase}", [*plain, *headers])
         return (body,) if environ["REQUEST_METHOD"] != "HEAD" else ()
 

@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication
 
 import click
 from werkzeug.wrappers import Response
 
+Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
+Body = Iterable[bytes]
 MAX_FIELD = 500  # characters; a longer header is not parsed
 
 # Nothing from elsewhere and nothing inline; a site adds sources in CONTENT_SECURITY_POLICY.
@@ -36,9 +38,7 @@ class SecurityHeaders:
         headers = [("Content-Security-Policy", policy(sources)), *HEADERS.items()]
         self.headers = {name.lower(): (name, value) for name, value in headers}
 
-    def send(
-        self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
+    def send(self, app: WSGIApplication, environ: Environ, start_response: StartResponse) -> Body:
         """Send the response of any application with the headers that it lacks."""
 
         def start(status: str, headers: Headers, *exc_info: Any) -> Any:

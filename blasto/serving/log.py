@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
-from wsgiref.types import WSGIEnvironment
+from typing import Any
 
 import flask.logging
 from flask import Flask, has_request_context, request
@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["request_id"] = request_id
 
 
-def name_request(environ: WSGIEnvironment) -> str:
+def name_request(environ: dict[str, Any]) -> str:
     """Return the X-Request-ID of a request; if it has no valid one, give it a new one."""
     sent: str = environ.get("HTTP_X_REQUEST_ID", "")
     if not REQUEST_ID.fullmatch(sent):

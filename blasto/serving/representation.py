@@ -3,21 +3,20 @@
 import gzip
 import hashlib
 import re
-from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from threading import Lock
 from time import monotonic
 from typing import Any
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse
 
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import is_resource_modified, remove_entity_headers
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from .headers import MAX_FIELD, Headers, directives, joined, replaced
+from .headers import MAX_FIELD, Body, Environ, Headers, directives, joined, replaced
 
 OK = "200 OK"
 
@@ -66,9 +65,7 @@ class Representation:
         remove_entity_headers(headers)
         return headers
 
-    def send(
-        self, environ: WSGIEnvironment, start_response: StartResponse, *age: tuple[str, str]
-    ) -> Iterable[bytes]:
+    def send(self, environ: Environ, start_response: StartResponse, *age: tuple[str, str]) -> Body:
         """Send it, a range of it, or what the conditions of the request require."""
         if self.has_ranges and "HTTP_RANGE" in environ:
             file = FileWrapper(BytesIO(self.body))
@@ -84,9 +81,7 @@ class Representation:
         return ()
 
 
-def send_file(
-    headers: Headers, body: Any, environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
+def send_file(headers: Headers, body: Any, environ: Environ, start_response: StartResponse) -> Body:
     """Send a file as it is read, a range of it, or what the conditions of the request require."""
     fields = joined(headers)
     wanted = environ.get("HTTP_RANGE", "") if environ["REQUEST_METHOD"] == "GET" else ""
@@ -115,14 +110,14 @@ def send_file(
     return sent if sent != () else closed(body)
 
 
-def closed(body: Iterable[bytes]) -> Iterable[bytes]:
+def closed(body: Body) -> Body:
     """Close a body that is not sent."""
     if hasattr(body, "close"):
         body.close()
     return ()
 
 
-def condition(environ: WSGIEnvironment, etag: str, last_modified: str | None) -> str:
+def condition(environ: Environ, etag: str, last_modified: str | None) -> str:
     """Return the status that the conditions of a request require (13.2.2)."""
     match, none_match = environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH")
     if match is not None:
