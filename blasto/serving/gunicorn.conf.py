@@ -44,11 +44,14 @@ from secrets import token_hex
 from typing import Any
 
 from click import ClickException
-from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.instrument.statsd import Statsd
 
-# One socket for IPv6 and IPv4 (RFC 4291, 2.5.5.2).
-host = "[::]" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+# One socket for IPv6 and IPv4 (RFC 4291, 2.5.5.2), unless it would be for IPv6 alone, as on BSD.
+host = "0.0.0.0"  # noqa: S104
+with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+    if not probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+        host = "[::]"
 bind = f"{host}:{number('PORT', 0, 65_535, default=8000)}"
 
 # Without workers, gunicorn would start, and answer nobody.
@@ -123,7 +126,7 @@ class LineFormatter(logging.Formatter):
         return "\n    ".join([line, *(repr(it)[1:-1] for it in traceback)])
 
 
-class LineLogger(Logger):
+class LineLogger(Statsd):
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
     def _set_handler(self, log: Any, output: Any, fmt: Any, stream: Any = None) -> None:
@@ -152,6 +155,8 @@ class LineLogger(Logger):
             f" duration={request_time.total_seconds() * 1000:.1f}ms{address}"
             f" request_id={quote(request_id[:MAX_ID])}"
         )
+        if self.cfg.statsd_host:
+            super().access(resp, req, environ, request_time)
 
 
 def id_of(req: Any) -> str:
@@ -338,7 +343,7 @@ else:
     from threading import Thread, active_count
 
     from gunicorn import util
-    from gunicorn.workers.gthread import TConn
+    from gunicorn.workers import gthread
 
     def close(conn: Any, graceful: bool = False) -> None:
         """Close a connection; another thread waits for its client, because this one accepts."""
@@ -348,7 +353,20 @@ else:
         else:
             util.close(conn.sock)
 
-    TConn.close = close
+    gthread.TConn.close = close
+    # On SIGHUP, gunicorn runs this file again in the same process: keep its own class.
+    original_thread_worker: Any = vars(gthread).setdefault("original", gthread.ThreadWorker)
+
+    class ThreadWorker(original_thread_worker):
+        """A gthread worker that refuses connections if it ends, so that proxies ask others."""
+
+        def set_accept_enabled(self, enabled: bool) -> None:
+            super().set_accept_enabled(enabled)
+            if not self.alive:  # otherwise the kernel would accept them, and nobody respond
+                for listener in self.sockets:
+                    listener.close()
+
+    gthread.ThreadWorker = ThreadWorker
 
     def post_request(_worker: Any, req: Any, environ: Any, resp: Any) -> None:
         """Read what a view has left of a body, which could take the response from the client."""
