@@ -68,12 +68,15 @@ def processes_of(group: int) -> set[int]:
 
 
 class Server:
-    """A command in a process group of its own; its output is drained into `lines`."""
+    """A command in a process group of its own; its output is drained into `lines`.
 
-    def __init__(self, command: str, port: int, cwd: Path = ROOT, /, **env: str) -> None:
-        self.port = port
+    PORT is a free port, which replaces `$PORT` in the command too.
+    """
+
+    def __init__(self, command: str, cwd: Path = ROOT, /, **env: str) -> None:
+        self.port = int(env.setdefault("PORT", str(free_port())))
         self.popen = subprocess.Popen(
-            shlex.split(command),
+            shlex.split(command.replace("$PORT", env["PORT"])),
             cwd=cwd,
             # This Python's programs come first, wherever its virtual environment is.
             env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | env,
@@ -155,6 +158,5 @@ class Server:
 
 def procfile(cwd: Path = ROOT, /, app: str = "blasto:APP", **env: str) -> Server:
     """Start the Procfile's command, by default with two workers; `app` is another application."""
-    port = free_port()
     command = PROCFILE_COMMAND.replace("blasto:APP", app)
-    return Server(command, port, cwd, **{"PORT": str(port), "WEB_CONCURRENCY": "2", **env})
+    return Server(command, cwd, **{"WEB_CONCURRENCY": "2", **env})

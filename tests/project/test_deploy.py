@@ -44,9 +44,8 @@ def test_a_commit_installs_from_its_lock_and_serves(tmp_path: Path) -> None:
     run(f"{plain} {tools}/bin/pipenv verify", app)
     run(f"{plain} VIRTUAL_ENV={python} {tools}/bin/pipenv install --deploy", app)
 
-    port = free_port()
-    env = {**HEROKU, "PORT": str(port), "PATH": f"{python}/bin:/usr/bin:/bin"}
-    with Server(PROCFILE_COMMAND, port, app, **env) as server:
+    env = {**HEROKU, "PATH": f"{python}/bin:/usr/bin:/bin"}
+    with Server(PROCFILE_COMMAND, app, **env) as server:
         assert server.get(headers={"X-Forwarded-Proto": "https"}).status == 200
     assert not (python / "bin" / "pytest").exists()
     assert "Traceback" not in server.output
@@ -69,7 +68,7 @@ http {{
     fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     include upstream.conf;
     server {{
-        listen 127.0.0.1:{listen};
+        listen 127.0.0.1:{port} {tls};
         location / {{
             proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_next_upstream off; proxy_set_header X-Forwarded-Proto https;
@@ -85,11 +84,12 @@ def route(folder: Path, upstream: Server) -> None:
     (folder / "upstream.conf").write_text(servers)
 
 
-def router(folder: Path, listen: object, port: int) -> Server:
+def router(folder: Path, tls: str = "") -> Server:
     """Return nginx as Heroku's router, for the server that `route()` was called with."""
     nginx = require_program("nginx", "nginx-light")
-    (folder / "nginx.conf").write_text(NGINX.format(listen=listen))
-    return Server(f"{nginx} -p {folder} -c nginx.conf -e stderr", port)
+    port = str(free_port())
+    (folder / "nginx.conf").write_text(NGINX.format(port=port, tls=tls))
+    return Server(f"{nginx} -p {folder} -c nginx.conf -e stderr", PORT=port)
 
 
 def reroute(nginx: Server, folder: Path, upstream: Server) -> None:
@@ -102,9 +102,8 @@ def reroute(nginx: Server, folder: Path, upstream: Server) -> None:
 
 @pytest.mark.server
 def test_a_deployment_behind_the_router_loses_no_request(dyno: Server, tmp_path: Path) -> None:
-    port = free_port()
     route(tmp_path, dyno)
-    with router(tmp_path, port, port) as nginx, visits(port) as results:
+    with router(tmp_path) as nginx, visits(nginx.port) as results:
         for _ in range(2):
             with procfile(app=SPECIMEN, **HEROKU) as release:
                 reroute(nginx, tmp_path, release)

@@ -116,9 +116,8 @@ PREPARE = """    upgrade()
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Server]:
     """Another host, which sends pictures, and logs the error reports that it is sent."""
-    port, files = free_port(), ROOT / "blasto" / "static"
-    command = f"python -m http.server --bind 127.0.0.1 --directory {files} {port}"
-    with Server(command, port) as server:
+    files = ROOT / "blasto" / "static"
+    with Server(f"python -m http.server --bind 127.0.0.1 --directory {files} $PORT") as server:
         yield server
 
 
@@ -188,14 +187,13 @@ def visitor(
 ) -> Iterator[BrowserContext]:
     """A visitor of the site, which the Procfile runs behind a router that terminates TLS."""
     openssl = require_program("openssl", "openssl")
-    folder, port, upstream = shop.parent, free_port(), free_port()
+    folder = shop.parent
     run(f"{openssl} req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout key -out cert", folder)
     env = {
         **HEROKU,
         "DATABASE_URL": database,
         "FLASK_APP": "shop",
         "FLASK_SECRET_KEY": "a key",
-        "PORT": str(upstream),
         "PYTHONPATH": f"{folder}/packages",
         "SENTRY_DSN": f"http://key@127.0.0.1:{elsewhere.port}/1",
         "WEB_CONCURRENCY": "2",
@@ -213,10 +211,10 @@ def visitor(
         release, web = re.findall(r"(?m)^\w+: (.*)", (shop / "Procfile").read_text())
         run(f"PATH={BIN}:$PATH; {release}", shop, **env)
         run(f"{BIN}/ruff check --exclude shop/app.py", shop)
-        server = Server(web, upstream, shop, **env)
+        server = Server(web, shop, **env)
     route(folder, server)
-    nginx = router(folder, f"{port} ssl; ssl_certificate cert; ssl_certificate_key key", port)
-    origin = f"https://127.0.0.1:{port}"
+    nginx = router(folder, "ssl; ssl_certificate cert; ssl_certificate_key key")
+    origin = f"https://127.0.0.1:{nginx.port}"
     with server, nginx, browser.new_context(base_url=origin, ignore_https_errors=True) as context:
         context.on("response", note)
         yield context

@@ -11,7 +11,7 @@ from time import sleep
 
 import pytest
 
-from tests.processes import PACKAGE, SPECIMEN, Server, free_port, read_all, until
+from tests.processes import PACKAGE, SPECIMEN, Server, read_all, until
 from tests.server.test_survival import GET, HTTPS, INDEX, POST, READ
 
 pytestmark = pytest.mark.server
@@ -91,12 +91,12 @@ def test_an_upload_that_no_view_reads_leaves_the_next_request_alone(server: Serv
 
 
 def test_data_after_a_stalled_body_is_no_request(tmp_path: Path) -> None:
-    config, port = tmp_path / "gunicorn.conf.py", free_port()
+    config = tmp_path / "gunicorn.conf.py"
     text = (PACKAGE / "serving" / "gunicorn.conf.py").read_text()
     config.write_text(f"{text}\nkeepalive = 1\n")
     command = f"gunicorn --config {config} {SPECIMEN}"
     stalled = f"{POST.format('/')}Transfer-Encoding: chunked\r\n\r\n40\r\nx"
-    with Server(command, port, PORT=str(port)) as server, server.connect(stalled) as connection:
+    with Server(command) as server, server.connect(stalled) as connection:
         sleep(1.5)
         with suppress(ConnectionError):
             connection.sendall(SMUGGLED.encode())

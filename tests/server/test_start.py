@@ -7,29 +7,21 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.processes import PROCFILE_COMMAND, Server, free_port
+from tests.processes import PROCFILE_COMMAND, Server, procfile
 
 pytestmark = pytest.mark.server
-
 DEVELOPMENT = ("flask run", "flask run --debug", "python -m blasto")
-
-
-def start(command: str, **env: str) -> Server:
-    port = free_port()
-    if command in DEVELOPMENT:
-        command = f"{command} --port {port}"
-    return Server(command, port, **{"PORT": str(port), **env})
 
 
 @pytest.mark.parametrize("command", DEVELOPMENT)
 def test_every_documented_command_serves_the_site(command: str) -> None:
-    with start(command) as server:
+    with Server(f"{command} --port $PORT") as server:
         assert server.get().status < 400
     assert ("Debug mode: on" in server.output) == ("--debug" in command)
 
 
 def test_gunicorn_has_the_settings_that_platforms_need() -> None:
-    server = Server(f"{PROCFILE_COMMAND} --print-config", 0, WEB_CONCURRENCY="3")
+    server = Server(f"env -u PORT {PROCFILE_COMMAND} --print-config", WEB_CONCURRENCY="3")
 
     assert server.wait() == 0
     settings = dict(re.findall(r"^(\w+) += (.*)$", server.output, re.MULTILINE))
@@ -53,7 +45,7 @@ def test_gunicorn_sends_its_metrics_where_an_option_says() -> None:
         metrics.bind(("127.0.0.1", 0))
         metrics.settimeout(10)
         host = f"127.0.0.1:{metrics.getsockname()[1]}"
-        with start(PROCFILE_COMMAND, GUNICORN_CMD_ARGS=f"--statsd-host {host}"):
+        with procfile(GUNICORN_CMD_ARGS=f"--statsd-host {host}"):
             while not metrics.recv(1000).startswith(b"gunicorn.request.status"):
                 pass
 
@@ -68,7 +60,7 @@ def test_gunicorn_sends_its_metrics_where_an_option_says() -> None:
 )
 def test_an_invalid_setting_ends_the_start_and_is_named(command: str, setting: str) -> None:
     variable, value = setting.split("=")
-    server = start(command, **{variable: value})
+    server = Server(command, **{variable: value})
 
     assert server.wait() != 0
     assert f"{variable} must be " in server.output
@@ -76,8 +68,7 @@ def test_an_invalid_setting_ends_the_start_and_is_named(command: str, setting: s
 
 
 def test_any_other_error_ends_the_start_and_is_logged() -> None:
-    command = PROCFILE_COMMAND.replace("blasto:APP", "tests.serving.conftest:fail()")
-    server = start(command)
+    server = procfile(app="tests.serving.conftest:fail()")
 
     assert server.wait() != 0
     assert "\n    RuntimeError: Working outside of" in server.output

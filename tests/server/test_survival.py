@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.processes import PROCFILE_COMMAND, SPECIMEN, Server, free_port, procfile, read_all, until
+from tests.processes import PROCFILE_COMMAND, SPECIMEN, Server, procfile, read_all, until
 
 pytestmark = pytest.mark.server
 
@@ -56,9 +56,8 @@ def visits(port: int) -> Iterator[list[object]]:
 def in_shell(script: str) -> Server:
     """Start one worker for the specimen application by a script with a place for its command."""
     command = PROCFILE_COMMAND.replace("blasto:APP", shlex.quote(SPECIMEN))
-    port = free_port()
     line = f"bash -c {shlex.quote(script.format(f'exec {command}'))}"
-    return Server(line, port, PORT=str(port), WEB_CONCURRENCY="1")
+    return Server(line, WEB_CONCURRENCY="1")
 
 
 def one_worker(options: str) -> Server:

@@ -19,7 +19,7 @@ from statistics import median
 from blasto.app import create_app
 
 from tests.conftest import require_program
-from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Server, free_port, procfile
+from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Server, procfile
 
 ROUNDS, SECONDS = 9, 2
 # Whether each peer is compared by a new name too, beside a page from the cache.
@@ -90,15 +90,14 @@ def install() -> Path:
 
 def peer(python: Path, name: str) -> Server:
     """Start a peer; `extensions` renders the site's own templates."""
-    port = free_port()
-    command = f"gunicorn --bind 127.0.0.1:{port} --worker-class gevent --keep-alive 95"
+    command = "gunicorn --bind 127.0.0.1:$PORT --worker-class gevent --keep-alive 95"
     command += f" --access-logfile - peers:{name}"
     if name == "fastapi":
-        command = f"uvicorn --port {port} peers:fastapi"
+        command = "uvicorn --port $PORT peers:fastapi"
     elif name == "alike":
         command = PROCFILE_COMMAND.replace("blasto:APP", "peers:constant")
         command = command.replace("blasto/serving", f"{PACKAGE}/serving")
-    return Server(f"{python} -m {command}", port, FOLDER, PORT=str(port), WEB_CONCURRENCY="1")
+    return Server(f"{python} -m {command}", FOLDER, WEB_CONCURRENCY="1")
 
 
 def cpu_seconds(server: Server) -> float:

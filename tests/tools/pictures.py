@@ -8,7 +8,7 @@ from playwright.sync_api import Page, sync_playwright
 from blasto.icons import ico, svg
 
 from tests.conftest import require_program
-from tests.processes import ROOT, Server, free_port
+from tests.processes import ROOT, Server
 
 STATIC = ROOT / "blasto" / "static"
 
@@ -26,9 +26,9 @@ def png(page: Page, svg: str, style: str, width: int, height: int) -> bytes:
 
 
 def main() -> None:
-    port, chromium = free_port(), require_program("chromium", "chromium")
+    chromium = require_program("chromium", "chromium")
     with (
-        Server(f"flask run --port {port}", port),
+        Server("flask run --port $PORT") as server,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium) as browser,
         browser.new_context(reduced_motion="reduce") as context,
@@ -42,11 +42,11 @@ def main() -> None:
         (STATIC / "share.png").write_bytes(png(page, mark, SHARE, 1200, 630))
 
         page.set_viewport_size({"width": 1280, "height": 800})
-        page.goto(f"http://127.0.0.1:{port}/")
+        page.goto(f"http://127.0.0.1:{server.port}/")
         page.screenshot(path=ROOT / ".github" / "index.png")
 
         page.emulate_media(color_scheme="dark")
-        page.goto(f"http://127.0.0.1:{port}/user/Ada Lovelace")
+        page.goto(f"http://127.0.0.1:{server.port}/user/Ada Lovelace")
         page.screenshot(path=ROOT / ".github" / "user.png")
 
 
