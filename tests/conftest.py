@@ -58,7 +58,7 @@ except Exception as error:
     error.add_note("The tests call create_app() often, with the settings in tests/conftest.py.")
     raise
 
-from tests.sitemap import Page, survey
+from tests.sitemap import survey
 
 
 def require_program(program: str, package: str) -> str:
@@ -102,11 +102,6 @@ def app(_prepared: None) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client(use_cookies=False)
-
-
-@pytest.fixture
-def pages() -> list[Page]:
-    return [*survey().pages, *survey().others]
 
 
 @pytest.fixture(scope="session")

@@ -134,7 +134,19 @@ class Page(NamedTuple):
         return bool(passwords) or "next" in self.response.request.args  # as Flask-Login has it
 
 
-def hold(pages: Iterable[Page], check: Callable[[Page], Iterable[str]]) -> None:
+Check = Callable[[Page], Iterable[str]]
+
+
+def pages() -> list[Page]:
+    return [*survey().pages, *survey().others]
+
+
+def of_every_page(check: Check) -> Callable[[], None]:
+    """Make a test of a check, which each page has to pass."""
+    return lambda: hold(pages(), check)
+
+
+def hold(pages: Iterable[Page], check: Check) -> None:
     """Check each page; fail with each fault once, behind the pages that have it."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for page in pages:

@@ -145,14 +145,10 @@ def _nothing_new_goes_wrong(request: pytest.FixtureRequest, loaded: list[Page]) 
     report({problem: places for problem, places in PROBLEMS.items() if problem not in before})
 
 
-Hold = Callable[[Callable[[Tab], Iterable[str]]], None]
+def of_every_tab(check: Callable[[Tab], Iterable[str]]) -> Callable[..., None]:
+    """Make a test of a check, which each page has to pass in a tab of its own."""
 
-
-@pytest.fixture
-def hold_in_tabs(browser: Browser, site: Server, loaded: list[Page]) -> Hold:
-    """Hold each page, in a tab of its own, to a check."""
-
-    def hold_in_tabs(check: Callable[[Tab], Iterable[str]]) -> None:
+    def test(browser: Browser, site: Server, loaded: list[Page]) -> None:
         def visit(page: Page) -> Iterator[str]:
             try:
                 with new_tab(browser, site, page) as tab:
@@ -166,4 +162,4 @@ def hold_in_tabs(browser: Browser, site: Server, loaded: list[Page]) -> Hold:
 
         hold(loaded, visit)
 
-    return hold_in_tabs
+    return test

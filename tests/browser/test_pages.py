@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page as Tab
 
-from tests.browser.conftest import DESKTOP, PHONE, PROBLEMS, TABLET, Hold
+from tests.browser.conftest import DESKTOP, PHONE, PROBLEMS, TABLET, of_every_tab
 from tests.sitemap import report
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -109,48 +109,42 @@ def test_it_loads_without_an_error() -> None:
     report(PROBLEMS)
 
 
-def test_it_is_accessible_in_both_colour_schemes(hold_in_tabs: Hold) -> None:
-    def check(tab: Tab) -> Iterator[str]:
-        grounds = []
-        for scheme, screen in product(SCHEMES, (PHONE, DESKTOP)):
-            tab.emulate_media(color_scheme=scheme)
-            tab.set_viewport_size(screen)
-            tab.reload()
-            yield from violations(tab)
-            grounds.append(tab.evaluate(GROUND))
-        tab.emulate_media(media="print")
-        if grounds[0] == grounds[-1] and "light dark" in tab.evaluate(SCHEME):
-            yield "has the same background in light and in dark: see color-scheme in style.css"
-        elif tab.evaluate(GROUND) == grounds[-1]:
-            yield "prints its dark background: see :root in style.css"
-
-    hold_in_tabs(check)
+@of_every_tab
+def test_it_is_accessible_in_both_colour_schemes(tab: Tab) -> Iterator[str]:
+    grounds = []
+    for scheme, screen in product(SCHEMES, (PHONE, DESKTOP)):
+        tab.emulate_media(color_scheme=scheme)
+        tab.set_viewport_size(screen)
+        tab.reload()
+        yield from violations(tab)
+        grounds.append(tab.evaluate(GROUND))
+    tab.emulate_media(media="print")
+    if grounds[0] == grounds[-1] and "light dark" in tab.evaluate(SCHEME):
+        yield "has the same background in light and in dark: see color-scheme in style.css"
+    elif tab.evaluate(GROUND) == grounds[-1]:
+        yield "prints its dark background: see :root in style.css"
 
 
-def test_it_fits_on_small_and_large_screens_and_with_large_text(hold_in_tabs: Hold) -> None:
-    def check(tab: Tab) -> Iterator[str]:
-        for screen, size in ((PHONE, 16), (PHONE, 32), (TABLET, 16), (DESKTOP, 16)):
-            tab.set_viewport_size(screen)
-            set_text_size(tab, size)
-            yield from overflow(tab)
-            crowded = tab.locator(FIELDS).evaluate_all(CROWDED)
-            where = f"{screen['width']} pixels with text of {size} pixels"
-            yield from (f"has no room on {where} for {it}" for it in crowded)
-
-    hold_in_tabs(check)
+@of_every_tab
+def test_it_fits_on_small_and_large_screens_and_with_large_text(tab: Tab) -> Iterator[str]:
+    for screen, size in ((PHONE, 16), (PHONE, 32), (TABLET, 16), (DESKTOP, 16)):
+        tab.set_viewport_size(screen)
+        set_text_size(tab, size)
+        yield from overflow(tab)
+        crowded = tab.locator(FIELDS).evaluate_all(CROWDED)
+        where = f"{screen['width']} pixels with text of {size} pixels"
+        yield from (f"has no room on {where} for {it}" for it in crowded)
 
 
-def test_the_focus_is_visible(hold_in_tabs: Hold) -> None:
-    def check(tab: Tab) -> Iterator[str]:
-        controls = tab.locator(
-            "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
-        )
-        if tab.evaluate(UNREACHED):
-            yield "has a skip link that the keyboard does not reach: see style.css"
-        dates = tab.locator("[type^=date], [type=time], [type=month], [type=week]")  # up to 7 parts
-        for _ in range(controls.count() + 6 * dates.count()):
-            tab.keyboard.press("Tab")
-            if element := tab.evaluate(FOCUS):
-                yield f"does not show the focus at {element}, or hides it: see style.css"
-
-    hold_in_tabs(check)
+@of_every_tab
+def test_the_focus_is_visible(tab: Tab) -> Iterator[str]:
+    controls = tab.locator(
+        "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+    )
+    if tab.evaluate(UNREACHED):
+        yield "has a skip link that the keyboard does not reach: see style.css"
+    dates = tab.locator("[type^=date], [type=time], [type=month], [type=week]")  # up to 7 parts
+    for _ in range(controls.count() + 6 * dates.count()):
+        tab.keyboard.press("Tab")
+        if element := tab.evaluate(FOCUS):
+            yield f"does not show the focus at {element}, or hides it: see style.css"

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
-from functools import cache, partial
+from functools import cache
 from itertools import product
 from string import ascii_lowercase
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urldefrag, urljoin, urlsplit
@@ -38,15 +38,13 @@ from tests.sitemap import (
     get,
     hold,
     is_markup,
+    of_every_page,
     on_site,
+    pages,
     report,
     survey,
 )
 
-HEADERS = (
-    *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy"),
-    *("Referrer-Policy", "X-Content-Type-Options"),
-)
 # Every two-letter language, preferred in alphabetical and in reverse order.
 LANGUAGES = ["".join(letters) for letters in product(ascii_lowercase, repeat=2)]
 ACCEPT_LANGUAGE = [
@@ -68,7 +66,6 @@ SECRET = ("@type='password'", "@name='csrf_token'")
 # Form fields, and the types that they have by default.
 TYPES = {"button": "submit", "input": "text", "select": "", "textarea": ""}
 BUTTONS = {"submit", "image", "button", "reset"}
-Follow = Callable[[str, str], TestResponse]
 WRITTEN = (400, 404, 405, 413, 500)  # errors that error.html explains in words of its own
 
 
@@ -76,32 +73,32 @@ def test_every_route_can_be_tested() -> None:
     report(survey().problems)
 
 
-def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(pages: list[Page]) -> None:
-    def check(page: Page) -> Iterator[str]:
-        yield from one("<h1>", page.document.texts("h1"))
-        if not any(map(str.strip, page.document.texts("main") or page.document.texts("body"))):
-            yield "is empty without JavaScript"
-        viewports = page.document.attributes("meta[@name='viewport']", "content")
-        if "width=device-width" not in "".join(viewports):
-            yield "does not adapt to the width of a phone: see <meta name=viewport> in base.html"
-        language, direction = (page.document.root.get(it, "") for it in ("lang", "dir"))
-        if language.partition("-")[0] in RIGHT_TO_LEFT and not direction:
-            yield f'is written from right to left: use <html lang="{language}" dir="rtl">'
-        if page.document.errors:
-            yield f"is not valid HTML: {'; '.join(page.document.errors)}"
-        before = [page.document.attributes(f"body/{it}//a", "href") for it in ("header", "nav")]
-        is_framed = any(before) and page.document.texts("main")  # without it, axe says so
-        if is_framed and not page.document.attributes("a", "href")[0].startswith("#"):
-            yield "has no skip link to <main> as its first link: see base.html"
-        ids = Counter(page.document.attributes("*", "id"))
-        if repeated := [name for name, count in ids.items() if count > 1]:
-            yield f"has more than one element with the id {repeated}"
-        for name in NAMING:
-            named = " ".join(page.document.attributes("*", name)).split()
-            if missing := [it for it in named if it not in ids]:
-                yield f"has no element with the id {missing}, which {name} names"
-
-    hold(pages, check)
+@of_every_page
+def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(
+    page: Page,
+) -> Iterator[str]:
+    yield from one("<h1>", page.document.texts("h1"))
+    if not any(map(str.strip, page.document.texts("main") or page.document.texts("body"))):
+        yield "is empty without JavaScript"
+    viewports = page.document.attributes("meta[@name='viewport']", "content")
+    if "width=device-width" not in "".join(viewports):
+        yield "does not adapt to the width of a phone: see <meta name=viewport> in base.html"
+    language, direction = (page.document.root.get(it, "") for it in ("lang", "dir"))
+    if language.partition("-")[0] in RIGHT_TO_LEFT and not direction:
+        yield f'is written from right to left: use <html lang="{language}" dir="rtl">'
+    if page.document.errors:
+        yield f"is not valid HTML: {'; '.join(page.document.errors)}"
+    before = [page.document.attributes(f"body/{it}//a", "href") for it in ("header", "nav")]
+    is_framed = any(before) and page.document.texts("main")  # without it, axe says so
+    if is_framed and not page.document.attributes("a", "href")[0].startswith("#"):
+        yield "has no skip link to <main> as its first link: see base.html"
+    ids = Counter(page.document.attributes("*", "id"))
+    if repeated := [name for name, count in ids.items() if count > 1]:
+        yield f"has more than one element with the id {repeated}"
+    for name in NAMING:
+        named = " ".join(page.document.attributes("*", name)).split()
+        if missing := [it for it in named if it not in ids]:
+            yield f"has no element with the id {missing}, which {name} names"
 
 
 def one(what: str, values: list[str], where: str = "its template") -> Iterator[str]:
@@ -112,106 +109,99 @@ def one(what: str, values: list[str], where: str = "its template") -> Iterator[s
         yield f"has an empty {what}: fill it in in {where}"
 
 
-@pytest.mark.parametrize("what", ["title", "description"])
-def test_its_title_and_description_are_its_own(pages: list[Page], what: str) -> None:
-    def find(page: Page) -> list[str]:
-        if what == "title":
-            return page.document.texts("head/title")
-        return page.document.attributes("meta[@name='description']", "content")
+@cache
+def titles(page: Page) -> dict[str, list[str]]:
+    """Return the titles and the descriptions of a page."""
+    descriptions = page.document.attributes("meta[@name='description']", "content")
+    return {"title": page.document.texts("head/title"), "description": descriptions}
 
-    def check(page: Page) -> Iterator[str]:
-        values = find(page)
+
+@of_every_page
+def test_its_title_and_description_are_its_own(page: Page) -> Iterator[str]:
+    for what, values in titles(page).items():
         yield from one(what, values, f"{{% set {what} = … %}} in its template")
-        for other in pages:
-            if other.endpoint != page.endpoint and find(other) == values and any(values):
+        for other in pages():
+            if other.endpoint != page.endpoint and titles(other)[what] == values and any(values):
                 yield f"have the same {what}, “{values[0]}”: set its own in each template"
         text = "".join(values).strip()
         if what == "title" and text != text.strip(" –-|·:"):
             yield "has no title of its own: set it with {% set title = … %} in its template"
 
-    hold(pages, check)
+
+@of_every_page
+def test_its_canonical_url_and_social_preview_are_its_own(page: Page) -> Iterator[str]:
+    links = page.document.attributes("link[@rel='canonical']", "href")
+    yield from one("canonical link", links)
+    same = [other.url for other in pages() if other.endpoint == page.endpoint]
+    own = {f"{ORIGIN}{it}" for url in same for it in (url, quote(unquote(url)))}
+    shown = page.document.attributes("meta[@property='og:url']", "content")
+    path, _, query = f"{ORIGIN}{page.url}".partition("?")
+    for url in {*links, *shown} - own:
+        # It may leave out what only sorts or filters.
+        is_part = {*parse_qsl(urlsplit(url).query)} <= {*parse_qsl(query)}
+        if url.partition("?")[0] != path or not is_part:
+            yield f"has the canonical URL {url}"
+    for text in page.document.attributes("meta[@property]", "content"):
+        if not text.strip() or text.startswith("/"):
+            yield f"has “{text}” in a <meta property>, where a text or a whole URL belongs"
 
 
-def test_its_canonical_url_and_social_preview_are_its_own(pages: list[Page]) -> None:
-    def check(page: Page) -> Iterator[str]:
-        links = page.document.attributes("link[@rel='canonical']", "href")
-        yield from one("canonical link", links)
-        same = [other.url for other in pages if other.endpoint == page.endpoint]
-        own = {f"{ORIGIN}{it}" for url in same for it in (url, quote(unquote(url)))}
-        shown = page.document.attributes("meta[@property='og:url']", "content")
-        path, _, query = f"{ORIGIN}{page.url}".partition("?")
-        for url in {*links, *shown} - own:
-            # It may leave out what only sorts or filters.
-            is_part = {*parse_qsl(urlsplit(url).query)} <= {*parse_qsl(query)}
-            if url.partition("?")[0] != path or not is_part:
-                yield f"has the canonical URL {url}"
-        for text in page.document.attributes("meta[@property]", "content"):
-            if not text.strip() or text.startswith("/"):
-                yield f"has “{text}” in a <meta property>, where a text or a whole URL belongs"
-
-    hold(pages, check)
-
-
-@pytest.fixture
-def follow(app: Flask) -> Follow:
+@cache
+def follow(url: str, cookie: str) -> TestResponse:
     """Request each URL once for each cookie: most pages share most links."""
-    return cache(partial(get, app))
+    return get(survey().app, url, cookie)
 
 
-def test_its_links_are_not_broken(pages: list[Page], follow: Follow) -> None:
-    signed_in = survey().new_cookie()
-
-    def check(page: Page) -> Iterator[str]:
-        for link in page.document.links(page.url):
-            url, fragment = urldefrag(link)
-            fragment = "" if fragment.lower() == "top" else fragment.partition(":~:")[0]
-            response = page.response if url == page.url else follow(url, page.cookie)
-            if response.history:
-                response = follow(url, signed_in)
-            target = Document(response.text if fragment else "")
-            ids = target.attributes("*", "id") + target.attributes("a", "name")
-            broken = response.status_code >= 400 and response.status_code not in {401, 403}
-            if broken and url not in {page.url, *survey().failing}:
-                yield f"links to {link}, which is {response.status}: fix it there or in base.html"
-            elif is_markup(response, "xml") and not response.content_encoding:
-                try:
-                    ET.fromstring(response.data)  # noqa: S314  # the site has written it
-                except ParseError as error:
-                    yield f"links to {link}, which is not valid XML: {error}"
-            elif fragment and response.mimetype == "text/html" and unquote(fragment) not in ids:
-                yield f"links to {link}, but {url} has no such id"
-        texts = "".join(page.document.texts("a"))
-        for link in page.document.attributes("a", "href"):
-            if link.strip().lower().startswith("javascript:"):
-                yield f"links to {link}, which browsers block: use a <button>"
-            elif re.match(r"https?://(localhost|127\.0\.0\.1):", link) and link not in texts:
-                yield f"links to {link}, which is on your machine: use url_for()"
-
-    error_page = survey().error_page
-    hold([*pages, error_page] if error_page else pages, check)
+def test_its_links_are_not_broken() -> None:
+    hold(filter(None, [*pages(), survey().error_page]), broken_links)
 
 
-def test_its_forms_are_accepted(pages: list[Page], client: FlaskClient) -> None:
-    def check(page: Page) -> Iterator[str]:
-        headers = {"Cookie": page.cookie} if page.cookie else {}
-        for form in page.document.root.findall(".//form"):
-            method = "POST" if form.get("method", "").lower() == "post" else "GET"
-            is_whole = form.get("enctype") == "multipart/form-data" or method == "GET"
-            if form.findall(".//input[@type='file']") and not is_whole:
-                yield 'sends no file: its form needs enctype="multipart/form-data"'
-            yield from losses(page, form)
-            buttons = form.findall(".//*[@formaction]")
-            others = [it.get("formaction", "") for it in buttons if "formmethod" not in it.attrib]
-            for url in on_site(page.url, form.get("action") or page.url, *others):
-                response = client.options(url, headers=headers)
-                allowed = response.headers.get("Allow", method)
-                if response.status_code == 404 or method not in allowed:
-                    fix = "fix its action, or the methods of that view"
-                    yield f"has a form for {url}, which no view takes by {method}: {fix}"
-                elif method == "POST":
-                    yield from refusal(client.application, page, form, url)
+def broken_links(page: Page) -> Iterator[str]:
+    for link in page.document.links(page.url):
+        url, fragment = urldefrag(link)
+        fragment = "" if fragment.lower() == "top" else fragment.partition(":~:")[0]
+        response = page.response if url == page.url else follow(url, page.cookie)
+        if response.history:
+            response = follow(url, survey().new_cookie())
+        target = Document(response.text if fragment else "")
+        ids = target.attributes("*", "id") + target.attributes("a", "name")
+        broken = response.status_code >= 400 and response.status_code not in {401, 403}
+        if broken and url not in {page.url, *survey().failing}:
+            yield f"links to {link}, which is {response.status}: fix it there or in base.html"
+        elif is_markup(response, "xml") and not response.content_encoding:
+            try:
+                ET.fromstring(response.data)  # noqa: S314  # the site has written it
+            except ParseError as error:
+                yield f"links to {link}, which is not valid XML: {error}"
+        elif fragment and response.mimetype == "text/html" and unquote(fragment) not in ids:
+            yield f"links to {link}, but {url} has no such id"
+    texts = "".join(page.document.texts("a"))
+    for link in page.document.attributes("a", "href"):
+        if link.strip().lower().startswith("javascript:"):
+            yield f"links to {link}, which browsers block: use a <button>"
+        elif re.match(r"https?://(localhost|127\.0\.0\.1):", link) and link not in texts:
+            yield f"links to {link}, which is on your machine: use url_for()"
 
-    hold(pages, check)
+
+@of_every_page
+def test_its_forms_are_accepted(page: Page) -> Iterator[str]:
+    app, headers = survey().app, {"Cookie": page.cookie}
+    for form in page.document.root.findall(".//form"):
+        method = "POST" if form.get("method", "").lower() == "post" else "GET"
+        is_whole = form.get("enctype") == "multipart/form-data" or method == "GET"
+        if form.findall(".//input[@type='file']") and not is_whole:
+            yield 'sends no file: its form needs enctype="multipart/form-data"'
+        yield from losses(page, form)
+        buttons = form.findall(".//*[@formaction]")
+        others = [it.get("formaction", "") for it in buttons if "formmethod" not in it.attrib]
+        for url in on_site(page.url, form.get("action") or page.url, *others):
+            response = app.test_client(use_cookies=False).options(url, headers=headers)
+            allowed = response.headers.get("Allow", method)
+            if response.status_code == 404 or method not in allowed:
+                fix = "fix its action, or the methods of that view"
+                yield f"has a form for {url}, which no view takes by {method}: {fix}"
+            elif method == "POST":
+                yield from refusal(app, page, form, url)
 
 
 def parts_of(page: Page, form: Element) -> list[Element]:
@@ -273,41 +263,37 @@ def refusal(app: Flask, page: Page, form: Element, url: str) -> Iterator[str]:
             pass  # such as for who has not signed in
 
 
-def test_requests_of_monitors_and_crawlers_do_not_fail(
-    pages: list[Page], app: Flask, follow: Follow
-) -> None:
-    def check(page: Page) -> Iterator[str]:
-        headers = {"Cookie": page.cookie} if page.cookie else {}
-        status = app.test_client(use_cookies=False).head(page.url, headers=headers).status_code
-        if status >= 400:
-            yield f'is {status} for HEAD: ask for request.method == "POST", not == "GET"'
-        paths = [urldefrag(link).url.partition("?") for link in page.document.links(page.url)]
-        odd = [
-            f"{path}?{'&'.join(f'{name}={value}' for name in parse_qs(query))}"
-            for path, _, query in paths
-            for value in ("x", "0")
-            if query
-        ]
-        for values, rule in product(
-            examples_of(page.endpoint), app.url_map.iter_rules(page.endpoint)
-        ):
-            for name, value in values.items():  # one at a time: the first would hide the others
-                for unknown in (10**9, "no-such", re.sub("[a-z0-9]", "0", str(value))):
-                    with suppress(Exception):  # of a converter that takes no such value
-                        odd += [url for url in [build(rule, {**values, name: unknown})] if url]
-        for url in odd:
-            if follow(url, page.cookie).status_code >= 500:
-                yield f"leads to {url}, which fails with 500: answer 400 or 404"
-
-    hold(pages, check)
+@of_every_page
+def test_requests_of_monitors_and_crawlers_do_not_fail(page: Page) -> Iterator[str]:
+    app, headers = survey().app, {"Cookie": page.cookie or "a=b"}  # which keeps the cache out
+    status = app.test_client(use_cookies=False).head(page.url, headers=headers).status_code
+    if status >= 400:
+        yield f'is {status} for HEAD: ask for request.method == "POST", not == "GET"'
+    paths = [urldefrag(link).url.partition("?") for link in page.document.links(page.url)]
+    odd = [
+        f"{path}?{'&'.join(f'{name}={value}' for name in parse_qs(query))}"
+        for path, _, query in paths
+        for value in ("x", "0")
+        if query
+    ]
+    for values, rule in product(examples_of(page.endpoint), app.url_map.iter_rules(page.endpoint)):
+        for name, value in values.items():  # one at a time: the first would hide the others
+            for unknown in (10**9, "no-such", re.sub("[a-z0-9]", "0", str(value))):
+                with suppress(Exception):  # of a converter that takes no such value
+                    odd += [url for url in [build(rule, {**values, name: unknown})] if url]
+    for url in odd:
+        if follow(url, page.cookie).status_code >= 500:
+            yield f"leads to {url}, which fails with 500: answer 400 or 404"
 
 
-def test_the_index_page_leads_to_it(pages: list[Page], app: Flask) -> None:
-    url_map = app.url_map.bind("localhost")
-    reached, waiting = set(UNLINKED), ["/"]
+@cache
+def reached() -> set[str]:
+    """Return the endpoints to which links and forms lead from the index page."""
+    url_map = survey().app.url_map.bind("localhost")
+    found, waiting = set(UNLINKED), ["/"]
     for url in waiting:
         for cookie in {"", survey().new_cookie()}:
-            response = get(app, url, cookie)
+            response = follow(url, cookie)
             document = Document(response.text)
             forms = on_site(url, *document.attributes("form", "action"))
             for link in [response.request.path, *document.links(url), *forms]:
@@ -317,63 +303,63 @@ def test_the_index_page_leads_to_it(pages: list[Page], app: Flask) -> None:
                     endpoint = link
                 except HTTPException:
                     continue
-                if endpoint not in reached:
-                    reached.add(endpoint)
-                    waiting += [link, *(page.url for page in pages if page.endpoint == endpoint)]
-
-    advice = (
-        "cannot be reached from / by links: add a link, such as in <nav> of base.html, or add its"
-        " endpoint to UNLINKED in tests/pages/examples.py"
-    )
-    hold(pages, lambda page: [] if page.endpoint in reached else [advice])
+                if endpoint not in found:
+                    found.add(endpoint)
+                    waiting += [link, *(page.url for page in pages() if page.endpoint == endpoint)]
+    return found
 
 
-def test_it_has_the_security_headers_and_no_cookie(pages: list[Page]) -> None:
-    def check(page: Page) -> Iterator[str]:
-        headers = page.response.headers
-        yield from (f"is sent without {name}" for name in HEADERS if name not in headers)
-        for cookie in headers.getlist("Set-Cookie"):
-            name = cookie.partition("=")[0]
-            if name not in COOKIES | {survey().app.config["SESSION_COOKIE_NAME"]}:
-                yield f"sets the cookie {name}: add it to COOKIES in tests/pages/examples.py"
-
-    hold(pages, check)
+@of_every_page
+def test_the_index_page_leads_to_it(page: Page) -> Iterator[str]:
+    if page.endpoint not in reached():
+        yield (
+            "cannot be reached from / by links: add a link, such as in <nav> of base.html, or add"
+            " its endpoint to UNLINKED in tests/pages/examples.py"
+        )
 
 
-def test_a_public_page_is_the_same_for_everyone_compressed_and_revalidated(
-    pages: list[Page], client: FlaskClient
-) -> None:
+@of_every_page
+def test_it_has_the_security_headers_and_no_cookie(page: Page) -> Iterator[str]:
+    headers = page.response.headers
+    expected = ("Content-Security-Policy", *serving.headers.HEADERS)
+    yield from (f"is sent without {name}" for name in expected if name not in headers)
+    for cookie in headers.getlist("Set-Cookie"):
+        name = cookie.partition("=")[0]
+        if name not in COOKIES | {survey().app.config["SESSION_COOKIE_NAME"]}:
+            yield f"sets the cookie {name}: add it to COOKIES in tests/pages/examples.py"
+
+
+@of_every_page
+def test_it_is_public_only_if_the_same_for_everyone_and_then_compressed(
+    page: Page,
+) -> Iterator[str]:
     remedy = "remove @cache_publicly from its view function"
     cookies = "; ".join(f"{name}=1" for name in ("visitor", *COOKIES))
-
-    def check(page: Page) -> Iterator[str]:
-        headers, control = page.response.headers, page.response.cache_control
-        if page.cookie:
-            app = create_app()
-            own, next_visitors = get(app, page.url, page.cookie).text, get(app, page.url).text
-            if own == next_visitors != get(create_app(), page.url).text:
-                yield "is sent to the next visitor too: Flask-Caching, or another, stores it"
-        if control.private or not (control.max_age or control.s_maxage):
+    headers, control = page.response.headers, page.response.cache_control
+    if page.cookie:
+        app = create_app()
+        own, next_visitors = get(app, page.url, page.cookie).text, get(app, page.url).text
+        if own == next_visitors != get(create_app(), page.url).text:
+            yield "is sent to the next visitor too: Flask-Caching, or another, stores it"
+    if control.private or not (control.max_age or control.s_maxage):
+        return
+    is_own = page.cookie and get(create_app(), page.url).text != page.response.text
+    if is_own or "Set-Cookie" in headers:
+        yield f"is for one visitor: {remedy}"
+    if headers.get("Vary", "Accept-Encoding") != "Accept-Encoding":
+        yield f"varies by {headers['Vary']}: {remedy}"
+    for languages in ACCEPT_LANGUAGE:
+        visit = {"Accept-Language": languages, **OTHER}
+        if get(create_app(), page.url, cookies, **visit).text != page.response.text:
+            yield f"differs by visitor, by language or from one time to the next: {remedy}"
             return
-        is_own = page.cookie and get(create_app(), page.url).text != page.response.text
-        if is_own or "Set-Cookie" in headers:
-            yield f"is for one visitor: {remedy}"
-        if headers.get("Vary", "Accept-Encoding") != "Accept-Encoding":
-            yield f"varies by {headers['Vary']}: {remedy}"
-        for languages in ACCEPT_LANGUAGE:
-            visit = {"Accept-Language": languages, **OTHER}
-            if get(create_app(), page.url, cookies, **visit).text != page.response.text:
-                yield f"differs by visitor, by language or from one time to the next: {remedy}"
-                return
-        accept = {"Accept-Encoding": "gzip"}
-        headers = client.get(page.url, headers=accept).headers
-        matching = {**accept, "If-None-Match": headers.get("ETag", "")}
-        if headers.get("Content-Encoding") != "gzip":
-            yield "is public, but not compressed"
-        if client.get(page.url, headers=matching).status_code != 304:
-            yield "is public, but not revalidated by its ETag"
-
-    hold(pages, check)
+    accept = {"Accept-Encoding": "gzip"}
+    headers = get(survey().app, page.url, **accept).headers
+    matching = {**accept, "If-None-Match": headers.get("ETag", "")}
+    if headers.get("Content-Encoding") != "gzip":
+        yield "is public, but not compressed"
+    if get(survey().app, page.url, **matching).status_code != 304:
+        yield "is public, but not revalidated by its ETag"
 
 
 def own_handlers(app: Flask) -> set[type[Exception]]:
