@@ -35,11 +35,21 @@ def public() -> str:
     return "public " * 100
 
 
-def serve(view: View = public, static: Path | None = None, **config: Any) -> FlaskClient:
-    """Return a client without cookies for an application with one page, at `/`."""
+def serve(
+    view: View = public,
+    static: Path | None = None,
+    before: Callable[[Flask], object] | None = None,
+    **config: Any,
+) -> FlaskClient:
+    """Return a client without cookies for an application with one page, at `/`.
+
+    `before` is what the site does before it calls init_app().
+    """
     app = Flask("specimen.app", static_folder=static, static_url_path="/static")
     app.test_client_class = Client
     app.config.from_mapping(config)
+    if before:
+        before(app)
     app.jinja_loader = DictLoader({"error.html": "<h1>{{ error.code }}</h1>{{ request_id() }}"})
     serving.init_app(app)
     app.add_url_rule("/", "page", view, methods=["GET", "POST"])

@@ -14,7 +14,6 @@ from flask import Flask, Request, Response, g, redirect, request, send_file, ses
 from flask.sessions import SecureCookieSession, SessionInterface
 from flask.testing import FlaskClient
 
-from blasto import serving
 from blasto.serving import cache, cache_publicly, representation
 
 from tests.serving.conftest import Patch, View, serve
@@ -118,9 +117,6 @@ def test_a_page_that_depends_on_cookies_languages_or_types_is_not_public() -> No
         response.data += theme().encode()
         return response
 
-    def add_nothing(_app: Flask) -> None:
-        pass
-
     class Sessions(SessionInterface):
         def open_session(self, _app: Flask, request: Request) -> SecureCookieSession:
             return SecureCookieSession(request.cookies)
@@ -128,21 +124,17 @@ def test_a_page_that_depends_on_cookies_languages_or_types_is_not_public() -> No
         def save_session(self, *_: object) -> None:
             pass
 
-    for add, view, header in (
-        (add_nothing, theme, "Cookie"),
+    for before, view, header in (
+        (None, theme, "Cookie"),
         (lambda app: app.url_value_preprocessor(note_theme), lambda: g.theme, "Cookie"),
         (lambda app: app.after_request(add_theme), lambda: "", "Cookie"),
         (lambda app: setattr(app, "session_interface", Sessions()), lambda: str(session), "Cookie"),
-        (add_nothing, lambda: str(request.accept_languages), "Accept-Language"),
-        (add_nothing, lambda: str(request.accept_mimetypes), "Accept"),
+        (None, lambda: str(request.accept_languages), "Accept-Language"),
+        (None, lambda: str(request.accept_mimetypes), "Accept"),
     ):
         for secret in (None, "secret"):  # with a key, Flask itself reads the cookies
-            app = Flask("specimen.app")
-            app.secret_key = secret
-            add(app)
-            serving.init_app(app)
-            app.add_url_rule("/", "page", cache_publicly(seconds=60)(view))
-            response = app.test_client().get("/")
+            page = cache_publicly(seconds=60)(view)
+            response = serve(page, before=before, SECRET_KEY=secret).get("/")
 
             assert response.headers["Cache-Control"] == "no-store"
             assert header in response.headers["Vary"]
@@ -252,17 +244,14 @@ def test_with_credentials_or_a_body_only_public_immutable_responses_are_stored()
 
 
 def test_an_application_may_write_its_body() -> None:
-    app = Flask("specimen")
-
     def old(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         write = start_response("200 OK", [("Cache-Control", PUBLIC), ("Content-Length", "5")])
         write(environ["PATH_INFO"].encode())
         return [b"body"]
 
-    app.wsgi_app = old
-    serving.init_app(app)
+    client = serve(before=lambda app: setattr(app, "wsgi_app", old))
 
-    assert app.test_client().get("/").text == "/body"
+    assert client.get("/").text == "/body"
 
 
 def test_a_file_is_stored_only_by_a_view_that_says_so() -> None:
@@ -284,13 +273,11 @@ def add_middleware(app: Flask) -> None:
 
 
 def test_middleware_that_changes_urls_changes_nothing_for_others() -> None:
-    for steps in ((add_middleware, serving.init_app), (serving.init_app, add_middleware)):
-        app = Flask("specimen")
-        for step in steps:
-            step(app)
-        app.add_url_rule("/", "page", cache_publicly(seconds=60)(lambda: request.url))
-        client = app.test_client()
+    page = cache_publicly(seconds=60)(lambda: request.url)
+    inside, around = serve(page, before=add_middleware), serve(page)
+    add_middleware(around.application)
 
+    for client in (inside, around):
         client.get("/", headers={"X-Script-Name": "/evil"})
 
         assert client.get("/").text == "http://localhost/"

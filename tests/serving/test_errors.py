@@ -8,8 +8,6 @@ from flask import Flask, Response, abort, jsonify
 from jinja2 import DictLoader
 from werkzeug.exceptions import HTTPException, NotFound
 
-from blasto import serving
-
 from tests.serving.conftest import View, fail, serve
 
 REQUEST_ID = "id-" * 10
@@ -66,11 +64,11 @@ def test_a_sites_own_handler_wins(handled: Any, *, first: bool) -> None:
     def register(app: Flask) -> None:
         app.register_error_handler(handled, lambda error: (jsonify(own=error.code), error.code))
 
-    app = Flask("specimen")
-    for step in (register, serving.init_app) if first else (serving.init_app, register):
-        step(app)
+    client = serve(before=register if first else None)
+    if not first:
+        register(client.application)
 
-    assert app.test_client().get("/nothing").get_json() == {"own": 404}
+    assert client.get("/nothing").get_json() == {"own": 404}
 
 
 @pytest.mark.parametrize("templates", [{"error.html": "{{ 1 / 0 }}"}, {}], ids=["broken", "none"])

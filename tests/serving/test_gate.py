@@ -7,12 +7,10 @@ from typing import Any, NoReturn
 
 import pytest
 from click import ClickException
-from flask import Flask, Request, Response, current_app, request
+from flask import Request, Response, current_app, request
 from flask.testing import FlaskClient
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse, create_environ
-
-from blasto import serving
 
 from tests.serving.conftest import Patch, View, address, public, serve
 
@@ -229,11 +227,11 @@ def test_credentials_that_are_not_ascii_are_none() -> None:
 
 
 def test_a_request_class_of_the_site_is_kept() -> None:
-    app = Flask("specimen.app")
-    app.request_class = own = type("Own", (Request,), {})
-    serving.init_app(app)
+    own = type("Own", (Request,), {})
 
-    assert app.request_class is own
+    client = serve(before=lambda app: setattr(app, "request_class", own))
+
+    assert client.application.request_class is own
 
 
 def test_a_health_check_succeeds_whatever_the_host_and_scheme() -> None:

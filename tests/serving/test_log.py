@@ -10,10 +10,7 @@ from typing import Any
 
 import flask.logging
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
-
-from blasto import serving
 
 from tests.serving.conftest import Patch, fail, serve
 
@@ -67,11 +64,9 @@ def test_an_event_of_any_logger_is_one_line(capsys: Capture) -> None:
 
 def test_an_event_before_all_is_set_up_changes_no_later_one(capsys: Capture) -> None:
     logging.root.handlers.clear()
-    app = Flask("specimen.app")
-    app.logger.warning("early")
-    serving.init_app(app)
+    client = serve(before=lambda app: app.logger.warning("early"))
 
-    app.logger.warning("late")
+    client.application.logger.warning("late")
 
     assert capsys.readouterr().out == 'level=warning message="late"\n'
 
