@@ -35,23 +35,20 @@ def test_session_cookies_are_lax_and_secure_where_the_site_is_https_only_as_on_h
     assert ("; Secure" in cookie) == is_secure
 
 
-@pytest.mark.parametrize(
-    ("url", "media_type"),
-    [
-        ("/", "text/html"),
-        ("/user/Bo", "text/html"),
-        ("/apple-touch-icon.png", "image/png"),
-        ("/favicon.ico", "image/x-icon"),
-        ("/robots.txt", "text/plain"),
-    ],
-)
 def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute(
-    client: FlaskClient, url: str, media_type: str
+    client: FlaskClient,
 ) -> None:
-    response = client.get(url, buffered=True)  # closes a file
+    for url, media_type in {
+        "/": "text/html",
+        "/user/Bo": "text/html",
+        "/apple-touch-icon.png": "image/png",
+        "/favicon.ico": "image/x-icon",
+        "/robots.txt": "text/plain",
+    }.items():
+        response = client.get(url, buffered=True)  # closes a file
 
-    assert (response.status_code, response.mimetype) == (200, media_type)
-    assert response.headers["Cache-Control"] == "max-age=60, s-maxage=60"
+        assert (response.status_code, response.mimetype) == (200, media_type)
+        assert response.headers["Cache-Control"] == "max-age=60, s-maxage=60"
 
 
 def test_the_canonical_url_of_any_page_is_encoded(client: FlaskClient) -> None:
