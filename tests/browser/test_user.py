@@ -45,7 +45,7 @@ def greet(tab: Page, name: str) -> Locator:
     return tab.locator("h1 bdi")
 
 
-def test_without_javascript_a_visitor_types_any_name_reads_the_greeting_and_goes_back(
+def test_without_javascript_any_name_can_be_typed_and_is_greeted(
     browser: Browser, site: Server
 ) -> None:
     with new_tab(browser, site, java_script_enabled=False) as tab:

@@ -15,13 +15,7 @@ from xml.etree.ElementTree import Element, ParseError
 import pytest
 from flask import Flask, abort
 from flask.testing import FlaskClient
-from werkzeug.exceptions import (
-    BadRequest,
-    HTTPException,
-    InternalServerError,
-    NotFound,
-    default_exceptions,
-)
+from werkzeug.exceptions import BadRequest, HTTPException, default_exceptions
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import TestResponse
 
@@ -74,9 +68,7 @@ def test_every_route_can_be_tested() -> None:
 
 
 @of_every_page
-def test_the_markup_is_valid_with_a_headline_and_text_without_javascript(
-    page: Page,
-) -> Iterator[str]:
+def test_its_markup_is_valid_with_a_headline_and_needs_no_javascript(page: Page) -> Iterator[str]:
     yield from one("<h1>", page.document.texts("h1"))
     if not any(map(str.strip, page.document.texts("main") or page.document.texts("body"))):
         yield "is empty without JavaScript"
@@ -330,9 +322,7 @@ def test_it_has_the_security_headers_and_no_cookie(page: Page) -> Iterator[str]:
 
 
 @of_every_page
-def test_it_is_public_only_if_the_same_for_everyone_and_then_compressed(
-    page: Page,
-) -> Iterator[str]:
+def test_it_is_public_only_if_the_same_for_all_and_then_compressed(page: Page) -> Iterator[str]:
     remedy = "remove @cache_publicly from its view function"
     cookies = "; ".join(f"{name}=1" for name in ("visitor", *COOKIES))
     headers, control = page.response.headers, page.response.cache_control
@@ -371,8 +361,8 @@ def own_handlers(app: Flask) -> set[type[Exception]]:
 @pytest.fixture
 def error_client(app: Flask) -> FlaskClient:
     """A client of the site with a route for each error."""
-    own = own_handlers(app) & {Exception, HTTPException, NotFound, InternalServerError}
-    if own:
+    needed = {Exception, HTTPException, default_exceptions[404], default_exceptions[500]}
+    if own_handlers(app) & needed:
         pytest.skip("the site's own error handlers replace error.html")
     app.config["TESTING"] = False
     host = urlsplit(ORIGIN).netloc if app.url_map.host_matching else None
@@ -408,9 +398,7 @@ def test_every_error_has_a_page_that_says_what_to_do(error_client: FlaskClient) 
         assert page.attributes("meta[@name='robots']", "content") == ["noindex"]
 
 
-def test_an_error_page_shows_what_abort_was_told_but_no_exception(
-    error_client: FlaskClient,
-) -> None:
+def test_an_error_page_shows_what_abort_is_told_but_no_exception(error_client: FlaskClient) -> None:
     sold, failed = error_client.get("/sold"), error_client.get("/fail")
 
     assert (sold.status_code, failed.status_code) == (404, 500)

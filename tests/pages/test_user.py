@@ -134,9 +134,7 @@ def test_a_name_is_greeted(client: FlaskClient) -> None:
         assert name in page.texts("head/title")[0]
 
 
-def test_a_greeting_has_a_picture_a_link_home_and_no_place_in_search_engines(
-    client: FlaskClient,
-) -> None:
+def test_a_greeting_has_a_picture_and_a_link_home_and_is_not_indexed(client: FlaskClient) -> None:
     response = client.get("/user/Bo")
 
     page = Document(response.text)
@@ -171,9 +169,7 @@ def test_a_screen_reader_reads_the_explanation_with_the_field(client: FlaskClien
 @example(text="a\r\nb\rc\0" * 20)
 @example(text="\" onmouseover='x'><b>&lt;")
 @example(text="\" onmouseover='x'><b>&lt;" * 4)  # too long, and so in the form
-def test_any_text_is_greeted_or_explained_and_adds_no_markup(
-    client: FlaskClient, text: str
-) -> None:
+def test_any_text_is_greeted_or_explained_and_is_no_markup(client: FlaskClient, text: str) -> None:
     page = submit(client, text)
 
     if names := page.texts("h1/bdi"):

@@ -35,9 +35,7 @@ def test_session_cookies_are_lax_and_secure_where_the_site_is_https_only_as_on_h
     assert ("; Secure" in cookie) == is_secure
 
 
-def test_any_cache_may_store_the_pages_and_the_files_at_the_root_for_a_minute(
-    client: FlaskClient,
-) -> None:
+def test_any_cache_may_store_pages_and_files_at_the_root_for_a_minute(client: FlaskClient) -> None:
     for url, media_type in {
         "/": "text/html",
         "/user/Bo": "text/html",

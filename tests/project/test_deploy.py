@@ -10,16 +10,7 @@ import pytest
 import requests
 
 from tests.conftest import require_program
-from tests.processes import (
-    HEROKU,
-    PROCFILE_COMMAND,
-    ROOT,
-    SPECIMEN,
-    Server,
-    free_port,
-    procfile,
-    until,
-)
+from tests.processes import HEROKU, ROOT, SPECIMEN, Server, free_port, procfile, until
 from tests.project.shell import BIN, run
 from tests.server.test_survival import visits
 
@@ -44,8 +35,7 @@ def test_a_commit_installs_from_its_lock_and_serves(tmp_path: Path) -> None:
     run(f"{plain} {tools}/bin/pipenv verify", app)
     run(f"{plain} VIRTUAL_ENV={python} {tools}/bin/pipenv install --deploy", app)
 
-    env = {**HEROKU, "PATH": f"{python}/bin:/usr/bin:/bin"}
-    with Server(PROCFILE_COMMAND, app, **env) as server:
+    with procfile(app, **HEROKU, PATH=f"{python}/bin:/usr/bin:/bin") as server:
         assert server.get(headers={"X-Forwarded-Proto": "https"}).status == 200
     assert not (python / "bin" / "pytest").exists()
     assert "Traceback" not in server.output
@@ -133,9 +123,7 @@ def specimen():
 
 @pytest.mark.server
 @pytest.mark.parametrize("options", ["", "--preload", "--worker-class gthread --threads 4"])
-def test_a_page_calls_an_https_url_whether_or_not_gunicorn_itself_terminates_tls(
-    tmp_path: Path, options: str
-) -> None:
+def test_a_page_calls_an_https_url_whoever_terminates_tls(tmp_path: Path, options: str) -> None:
     openssl = require_program("openssl", "openssl")
     subject = "-subj /CN=localhost -addext subjectAltName=DNS:localhost"
     run(f"{openssl} req -x509 -newkey rsa:2048 -nodes {subject} -keyout key -out cert", tmp_path)

@@ -222,9 +222,7 @@ def visitor(
     assert server.output.count("Traceback") == 1  # of the error that is reported
 
 
-def test_a_sign_in_survives_closing_the_browser(
-    visitor: BrowserContext,
-) -> None:
+def test_a_sign_in_survives_closing_the_browser(visitor: BrowserContext) -> None:
     tab = visitor.new_page()
     tab.goto("/join")
     tab.get_by_label("Name").fill("Bo")

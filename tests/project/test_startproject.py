@@ -53,7 +53,7 @@ def test_a_new_site_has_nothing_that_is_about_this_project(made: Path, site: Pat
     run(LINT, site)
 
 
-def test_it_says_where_the_site_comes_from_and_how_to_run_and_deploy_it(
+def test_it_says_where_the_site_comes_from_and_how_to_run_it(
     checkout: Path, tmp_path: Path
 ) -> None:
     run("git tag --annotate --message x v1 && echo >> Procfile", checkout)
@@ -307,7 +307,7 @@ def test_the_tests_report_what_hides_every_page(monkeypatch: pytest.MonkeyPatch)
     assert problem.startswith("is 302 FOUND: a handler of every URL")
 
 
-def test_the_tests_look_at_each_example_and_at_what_only_those_who_sign_in_see(
+def test_the_tests_see_each_example_and_what_needs_a_sign_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     app = create_app()
@@ -377,9 +377,7 @@ def test_invalid_arguments_are_rejected_and_write_nothing(
         ("sed -i 's/# Later versions/# Later/' README.md", "not 5: change REPLACED in newsite.py."),
     ],
 )
-def test_what_is_wrong_with_the_checkout_is_named(
-    checkout: Path, tmp_path: Path, before: str, message: str
-) -> None:
+def test_a_bad_checkout_is_named(checkout: Path, tmp_path: Path, before: str, message: str) -> None:
     run(before, checkout)
 
     assert rejected("shop", tmp_path / "new", root=checkout).endswith(message)
@@ -418,9 +416,7 @@ def test_if_git_does_not_commit_the_site_stays_and_says_what_git_says(tmp_path: 
     assert run("git log --format=%s", tmp_path / "shop").startswith("Start from Blasto")
 
 
-def test_only_what_git_lists_is_copied_whatever_the_state_of_checkout_and_environment(
-    made: Path, tmp_path: Path
-) -> None:
+def test_only_what_git_lists_is_copied_whatever_the_environment(made: Path, tmp_path: Path) -> None:
     checkout = tmp_path / "blasto"
     run(f"git clone -q -c core.autocrlf=true {made}/blasto {checkout}")
     run("mkdir instance && touch .env.production instance/site.db", checkout)

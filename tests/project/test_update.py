@@ -63,9 +63,7 @@ def merge(site: Path) -> list[str]:
     return run("git diff --name-only --diff-filter=U", site).split()
 
 
-def test_a_site_without_changes_becomes_what_a_new_one_is(
-    later: Path, site: Path, tmp_path: Path
-) -> None:
+def test_an_unchanged_site_becomes_like_a_new_one(later: Path, site: Path, tmp_path: Path) -> None:
     output = update(later, site)
 
     assert "\n    Test it\n    Mend the log\n" in output
@@ -76,9 +74,7 @@ def test_a_site_without_changes_becomes_what_a_new_one_is(
     assert run(TREE, site) == run(TREE, tmp_path / "new")
 
 
-def test_an_update_touches_neither_the_branch_nor_the_index_nor_a_file_of_its_owner(
-    later: Path, grown: Path
-) -> None:
+def test_an_update_touches_no_branch_index_or_file_of_the_owner(later: Path, grown: Path) -> None:
     run("git rm -q --cached Procfile; echo >> shop/app.py; touch shop/new.html", grown)
     state = "git rev-parse HEAD; git status --porcelain; git diff HEAD; cat .git/config"
     before = run(state, grown)
@@ -89,9 +85,7 @@ def test_an_update_touches_neither_the_branch_nor_the_index_nor_a_file_of_its_ow
     assert run("git rev-parse starter^", grown) == run("git rev-parse HEAD^", grown)
 
 
-def test_updates_of_a_grown_site_keep_what_its_owner_did_and_conflict_only_in_the_lock(
-    later: Path, grown: Path, tmp_path: Path
-) -> None:
+def test_updates_keep_what_the_owner_changed(later: Path, grown: Path, tmp_path: Path) -> None:
     checkout = copytree(later, tmp_path / "later")
     run("echo >> .flaskenv", checkout)  # not committed
     kept = (
@@ -124,9 +118,7 @@ def test_updates_of_a_grown_site_keep_what_its_owner_did_and_conflict_only_in_th
     assert "# A better one." in (grown / "shop" / "serving" / "log.py").read_text()
 
 
-def test_a_site_of_the_second_version_that_was_renamed_and_moved_is_updated(
-    checkout: Path, tmp_path: Path
-) -> None:
+def test_an_old_site_that_was_renamed_and_moved_is_updated(checkout: Path, tmp_path: Path) -> None:
     site = tmp_path / "web"  # which comes after tests/
     startproject("web", site, root=checkout)
     run("git commit --quiet --amend --reset-author -m 'Start from Blasto 34b6063'", site)
@@ -155,9 +147,7 @@ OWN_STARTER = "git checkout -q -b starter && git commit -q --allow-empty -m Mine
         (OWN_STARTER, "has a branch starter of its own."),
     ],
 )
-def test_an_impossible_update_is_explained_in_one_line(
-    later: Path, site: Path, before: str, message: str
-) -> None:
+def test_a_rejected_update_is_explained(later: Path, site: Path, before: str, message: str) -> None:
     run(before, site)
 
     assert message in rejected("--update", site, root=later)

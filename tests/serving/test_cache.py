@@ -360,9 +360,7 @@ def test_a_large_entry_is_not_stored() -> None:
 
 
 @pytest.mark.parametrize(("length", "stored"), [(8, True), (9, False), (7, False), (None, False)])
-def test_a_body_in_parts_is_stored_if_complete_and_otherwise_streamed(
-    length: int | None, *, stored: bool
-) -> None:
+def test_a_body_in_parts_is_stored_only_if_complete(length: int | None, *, stored: bool) -> None:
     events = []
 
     def parts() -> Iterator[bytes]:

@@ -23,9 +23,7 @@ REQUEST_ID = "id-" * 10
         ("application/json" + ", a/b" * 100, False),
     ],
 )
-def test_an_error_is_a_page_or_a_problem_if_json_is_preferred(
-    accept: str, *, is_problem: bool
-) -> None:
+def test_an_error_is_a_problem_if_json_is_preferred(accept: str, *, is_problem: bool) -> None:
     client = serve(lambda: abort(503, "Soon", retry_after=9))
 
     response = client.get("/", headers={"Accept": accept, "X-Request-ID": REQUEST_ID})

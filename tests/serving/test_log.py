@@ -79,9 +79,7 @@ def test_the_output_of_a_flask_command_has_no_log(monkeypatch: Patch, capsys: Ca
     assert (output.out, output.err) == ("", 'level=info message="exported"\n')
 
 
-def test_debug_mode_shows_the_debug_messages_of_the_site(
-    monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_debug_mode_shows_debug_messages_of_the_site(monkeypatch: Patch, capsys: Capture) -> None:
     for debug, shown in (("1", 'level=debug message="details"\n'), ("0", "")):
         monkeypatch.setenv("FLASK_DEBUG", debug)
         start()
@@ -151,9 +149,7 @@ def test_a_client_can_forge_no_line(capsys: Capture) -> None:
     assert output.replace("\n", "").isprintable()
 
 
-def test_a_log_that_cannot_be_written_changes_no_response(
-    monkeypatch: Patch, capsys: Capture
-) -> None:
+def test_a_log_that_is_not_written_changes_no_response(monkeypatch: Patch, capsys: Capture) -> None:
     with suppress(OSError), open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         client = start()
