@@ -93,7 +93,7 @@ def reroute(nginx: Server, folder: Path, upstream: Server) -> None:
 @pytest.mark.server
 def test_a_deployment_behind_the_router_loses_no_request(dyno: Server, tmp_path: Path) -> None:
     route(tmp_path, dyno)
-    with router(tmp_path) as nginx, visits(nginx.port) as results:
+    with router(tmp_path) as nginx, visits(nginx) as results:
         for _ in range(2):
             with procfile(app=SPECIMEN, **HEROKU) as release:
                 reroute(nginx, tmp_path, release)

@@ -13,7 +13,6 @@ from http.client import HTTPException
 from pathlib import Path
 from threading import Event
 from time import sleep
-from urllib.request import urlopen
 
 import pytest
 
@@ -31,7 +30,7 @@ UPLOAD = POST.format("/") + "Content-Length: 1000000\r\n\r\n"
 
 
 @contextmanager
-def visits(port: int) -> Iterator[list[object]]:
+def visits(server: Server) -> Iterator[list[object]]:
     """Request pages from four threads, each on new connections; list what they get."""
     results: list[object] = []
     done = Event()
@@ -39,8 +38,7 @@ def visits(port: int) -> Iterator[list[object]]:
     def visit() -> None:
         while not done.wait(0.05):
             try:
-                with urlopen(f"http://127.0.0.1:{port}/", timeout=30) as response:
-                    results.append(response.status)
+                results.append(server.get().status)
             except (OSError, HTTPException) as error:
                 results.append(error)
 
@@ -244,7 +242,7 @@ def test_a_reload_loses_no_request() -> None:
     with (
         procfile(app=SPECIMEN, GUNICORN_CMD_ARGS="--graceful-timeout 60") as server,
         server.connect(f"{INDEX}\r\n") as idle,
-        visits(server.port) as results,
+        visits(server) as results,
     ):
         server.popen.send_signal(signal.SIGHUP)
         assert read_all(idle).endswith(b"public ")  # and then the end of what is idle

@@ -169,17 +169,15 @@ def test_a_template_gets_the_urls_that_flask_builds(app: Flask, *, languages: bo
         if endpoint == "about":
             values["language"] = request.args.get("language", "en") if request else "en"
 
-    if languages:
-        app.url_defaults(add_language)
     calls: list[tuple[str, dict[str, Any]]] = [
-        *(
-            (endpoint, {})
-            for endpoint in ("page", "shop", "items", *(["about"] if languages else []))
-        ),
+        *((endpoint, {}) for endpoint in ("page", "shop", "items")),
         *(("static", {"filename": file}) for file in ("text.txt", Path("text.txt"))),
         ("static", {"filename": "text.txt", "_external": True}),
         *(("page", {name: ["a"]}) for name in ("filename", "tag")),
     ]
+    if languages:
+        app.url_defaults(add_language)
+        calls.append(("about", {}))
     contexts: list[Any] = [
         app.app_context(),
         *(app.test_request_context("/", "http://site.test", method=it) for it in ("GET", "POST")),
