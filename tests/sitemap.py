@@ -337,9 +337,7 @@ class Survey(logging.Handler):
         elif not endpoint and status >= 300 and status != 404:
             self.problems[f"is {response.status}: {HIDDEN}"].append(str(page))
         elif len(response.history) == MAX_REDIRECTS:
-            self.problems[f"redirects without end, at last to {response.location}"].append(
-                str(page)
-            )
+            self.problems[f"redirects without end, to {response.location}"].append(str(page))
         elif endpoint in EXAMPLES and (status >= 400 or (response.history and is_markup(response))):
             moved = f"redirects to {response.request.path}" if response.history else ""
             self.not_shown.append((page, moved or f"is {response.status}"))

@@ -45,9 +45,7 @@ def greet(tab: Page, name: str) -> Locator:
     return tab.locator("h1 bdi")
 
 
-def test_without_javascript_any_name_can_be_typed_and_is_greeted(
-    browser: Browser, site: Server
-) -> None:
+def test_without_javascript_any_name_is_typed_and_greeted(browser: Browser, site: Server) -> None:
     with new_tab(browser, site, java_script_enabled=False) as tab:
         for name in SPECIAL:
             tab.goto("/")

@@ -53,9 +53,7 @@ def test_a_new_site_has_nothing_that_is_about_this_project(made: Path, site: Pat
     run(LINT, site)
 
 
-def test_it_says_where_the_site_comes_from_and_how_to_run_it(
-    checkout: Path, tmp_path: Path
-) -> None:
+def test_it_says_where_it_comes_from_and_how_to_run_it(checkout: Path, tmp_path: Path) -> None:
     run("git tag --annotate --message x v1 && echo >> Procfile", checkout)
     version = run("git log --format='Blasto %cs %h-dirty'", checkout).strip()
     install = (ROOT / "README.md").read_text().partition("```sh\n")[2].partition("\n")[0]
@@ -307,9 +305,7 @@ def test_the_tests_report_what_hides_every_page(monkeypatch: pytest.MonkeyPatch)
     assert problem.startswith("is 302 FOUND: a handler of every URL")
 
 
-def test_the_tests_see_each_example_and_what_needs_a_sign_in(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_tests_see_each_example_and_what_sign_in_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app()
     pages = {
         "open": "<!doctype html><main>{{ 'Bo' if session }}",

@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
-from flask import Flask, current_app, request, send_file, url_for
+from flask import Flask, current_app, render_template_string, request, send_file
 from flask.testing import FlaskClient
 from jinja2 import DictLoader
 from werkzeug.exceptions import HTTPException
@@ -124,6 +124,7 @@ def app(tmp_path: Path) -> Flask:
 
 
 def url_of(app: Flask, filename: str | None, endpoint: str = "static") -> str:
-    """Return the versioned URL of a static file."""
+    """Return the URL of a static file, as a template gets it."""
+    template = "{{ url_for(endpoint, filename=filename) }}"
     with app.test_request_context():
-        return url_for(endpoint, filename=filename)
+        return render_template_string(template, endpoint=endpoint, filename=filename)

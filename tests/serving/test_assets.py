@@ -35,16 +35,12 @@ def test_only_the_current_versioned_url_is_immutable(client: FlaskClient, tmp_pa
     app.register_blueprint(shop)
     folder.mkdir()
 
-    def url(endpoint: str) -> str:
-        with app.test_request_context():
-            return render_template_string("{{ url_for(e, filename='file.txt') }}", e=endpoint)
-
     for endpoint, file in (("static", tmp_path / "file.txt"), ("shop.static", folder / "file.txt")):
         urls = []
         for text in ("first", "second"):
             file.write_text(text)
             os.utime(file, (1, 1))
-            urls.append(url(endpoint))
+            urls.append(url_of(app, "file.txt", endpoint))
         outdated, current = urls
 
         for versioned in (current, f"{current}?another"):
