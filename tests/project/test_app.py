@@ -12,16 +12,15 @@ from blasto.picture import picture
 
 from tests.sitemap import Document
 
+COOKIES = [
+    ("DYNO", {}, True),
+    ("ELSEWHERE", {}, False),
+    ("DYNO", {"HTTPS_ONLY": 0}, False),
+    ("ELSEWHERE", {"HTTPS_ONLY": 1}, True),
+]
 
-@pytest.mark.parametrize(
-    ("variable", "config", "is_secure"),
-    [
-        ("DYNO", {}, True),
-        ("ELSEWHERE", {}, False),
-        ("DYNO", {"HTTPS_ONLY": 0}, False),
-        ("ELSEWHERE", {"HTTPS_ONLY": 1}, True),
-    ],
-)
+
+@pytest.mark.parametrize(("variable", "config", "is_secure"), COOKIES)
 def test_session_cookies_are_lax_and_secure_where_the_site_is_https_only_as_on_heroku(
     monkeypatch: pytest.MonkeyPatch, variable: str, config: dict[str, int], *, is_secure: bool
 ) -> None:

@@ -338,20 +338,20 @@ NAMES = ["Shop", "my-shop", "9lives", "ab", "x" * 21, "é", "../evil", "shop\n"]
 TAKEN_NAMES = ["class", "sys", "winreg", "flask", "zope", "tests", "blasto", "python", "axe"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        *(((name, "new"), "3 to 20 lower-case letters and digits") for name in NAMES),
-        *(((name, "new"), f"{name!r} already has a meaning") for name in TAKEN_NAMES),
-        (("web", "full"), "full already exists."),
-        (("x" * 20, "file"), "file already exists."),
-        (("shop", "no/folder"), "no does not exist."),
-        (("shop", ROOT / "new"), "is inside this project."),
-        ((), "Give either NAME or --update DIRECTORY."),
-        (("shop", "--update", "full"), "Give either NAME or --update DIRECTORY."),
-        (("--update", "no"), "does not exist."),
-    ],
-)
+REJECTED = [
+    *(((name, "new"), "3 to 20 lower-case letters and digits") for name in NAMES),
+    *(((name, "new"), f"{name!r} already has a meaning") for name in TAKEN_NAMES),
+    (("web", "full"), "full already exists."),
+    (("x" * 20, "file"), "file already exists."),
+    (("shop", "no/folder"), "no does not exist."),
+    (("shop", ROOT / "new"), "is inside this project."),
+    ((), "Give either NAME or --update DIRECTORY."),
+    (("shop", "--update", "full"), "Give either NAME or --update DIRECTORY."),
+    (("--update", "no"), "does not exist."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REJECTED)
 def test_invalid_arguments_are_rejected_and_write_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[object, ...], message: str
 ) -> None:
@@ -365,14 +365,14 @@ def test_invalid_arguments_are_rejected_and_write_nothing(
     assert not (ROOT / "new").exists()
 
 
-@pytest.mark.parametrize(
-    ("before", "message"),
-    [
-        ("rm Procfile", "Procfile is missing. Run: git checkout -- Procfile"),
-        ("rm -r .git", "blasto has no .git. Clone Blasto, and run this there."),
-        ("sed -i 's/# Later versions/# Later/' README.md", "not 5: change REPLACED in newsite.py."),
-    ],
-)
+BAD_CHECKOUTS = [
+    ("rm Procfile", "Procfile is missing. Run: git checkout -- Procfile"),
+    ("rm -r .git", "blasto has no .git. Clone Blasto, and run this there."),
+    ("sed -i 's/# Later versions/# Later/' README.md", "not 5: change REPLACED in newsite.py."),
+]
+
+
+@pytest.mark.parametrize(("before", "message"), BAD_CHECKOUTS)
 def test_a_bad_checkout_is_named(checkout: Path, tmp_path: Path, before: str, message: str) -> None:
     run(before, checkout)
 

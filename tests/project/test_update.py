@@ -138,15 +138,15 @@ AMEND = "echo >> README.md; GIT_COMMITTER_DATE=2030-01-01T00:00 git commit -qa -
 OWN_STARTER = "git checkout -q -b starter && git commit -q --allow-empty -m Mine"
 
 
-@pytest.mark.parametrize(
-    ("before", "message"),
-    [
-        ("rm -rf .git", "not a git repository"),
-        (OTHER, "does not begin with a commit “Start from Blasto”"),
-        (AMEND, "does not begin with a commit “Start from Blasto”"),
-        (OWN_STARTER, "has a branch starter of its own."),
-    ],
-)
+REJECTED = [
+    ("rm -rf .git", "not a git repository"),
+    (OTHER, "does not begin with a commit “Start from Blasto”"),
+    (AMEND, "does not begin with a commit “Start from Blasto”"),
+    (OWN_STARTER, "has a branch starter of its own."),
+]
+
+
+@pytest.mark.parametrize(("before", "message"), REJECTED)
 def test_a_rejected_update_is_explained(later: Path, site: Path, before: str, message: str) -> None:
     run(before, site)
 

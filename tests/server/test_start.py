@@ -50,14 +50,14 @@ def test_gunicorn_sends_its_metrics_where_an_option_says() -> None:
                 pass
 
 
-@pytest.mark.parametrize(
-    ("command", "setting"),
-    [
-        *((command, "FLASK_HTTPS_ONLY=False") for command in ("flask run", "flask run --debug")),
-        *((PROCFILE_COMMAND, f"{it}=False") for it in ("FLASK_HTTPS_ONLY", "LOG_ADDRESSES")),
-        *((PROCFILE_COMMAND, it) for it in ("WEB_CONCURRENCY=0", "WEB_THREADS=", "PORT=99999")),
-    ],
-)
+INVALID = [
+    *((command, "FLASK_HTTPS_ONLY=False") for command in ("flask run", "flask run --debug")),
+    *((PROCFILE_COMMAND, f"{it}=False") for it in ("FLASK_HTTPS_ONLY", "LOG_ADDRESSES")),
+    *((PROCFILE_COMMAND, it) for it in ("WEB_CONCURRENCY=0", "WEB_THREADS=", "PORT=99999")),
+]
+
+
+@pytest.mark.parametrize(("command", "setting"), INVALID)
 def test_an_invalid_setting_ends_the_start_and_is_named(command: str, setting: str) -> None:
     variable, value = setting.split("=")
     server = Server(command, **{variable: value})

@@ -112,17 +112,16 @@ def test_with_threads_idle_clients_do_not_delay_others(threads: Server) -> None:
     assert "Using worker: gthread" in threads.output
 
 
-@pytest.mark.parametrize(
-    ("opening", "count", "received"),
-    [
-        (f"{INDEX}\r\n", 500, b"public "),
-        (INDEX + f"X: {'x' * 8000}\r\n" * 7, 300, b""),  # 17 MB of headers that do not end
-        (f"{READ}Content-Length: 9\r\n\r\nx", 500, b""),
-        (GET.format("/large") + "\r\n", 300, b""),  # which nobody reads
-        (GET.format("/file") + "\r\n", 300, b""),  # each with another descriptor
-    ],
-    ids=["descriptors", "memory", "body", "unread", "file"],
-)
+CROWDS = {
+    "descriptors": (OPENINGS["idle"], 500, b"public "),
+    "memory": (INDEX + f"X: {'x' * 8000}\r\n" * 7, 300, b""),  # 17 MB of headers that do not end
+    "body": (f"{READ}Content-Length: 9\r\n\r\nx", 500, b""),
+    "unread": (OPENINGS["unread"], 300, b""),
+    "file": (GET.format("/file") + "\r\n", 300, b""),  # each with another descriptor
+}
+
+
+@pytest.mark.parametrize(("opening", "count", "received"), CROWDS.values(), ids=CROWDS)
 def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     worker: Server, opening: str, count: int, received: bytes
 ) -> None:
@@ -139,15 +138,11 @@ def test_the_longest_waiting_connections_are_closed_if_room_runs_out(
     assert "Traceback" not in worker.output
 
 
-IDLE = OPENINGS["idle"]
-STUBBORN = f"{POST.format('/stubborn')}Content-Length: 9\r\n\r\n"
+FLOOD = GET.format("/flood") + "\r\n"
+STUBBORN = f"{POST.format('/stubborn')}Content-Length: 9\r\n\r\n"  # goes on when it is closed
 
 
-@pytest.mark.parametrize(
-    "openings",
-    [[GET.format("/flood") + "\r\n"] * 25, [STUBBORN] * 3 + [IDLE] * 25],
-    ids=["unread", "goes on when it is closed"],
-)
+@pytest.mark.parametrize("openings", [[FLOOD] * 25, [STUBBORN] * 3 + [OPENINGS["idle"]] * 25])
 def test_a_worker_full_of_endless_connections_serves_others(openings: list[str]) -> None:
     options = "--worker-class gevent --worker-connections 20 --graceful-timeout 1"
     with one_worker(options) as server, ExitStack() as stack:

@@ -44,14 +44,14 @@ def clock(monkeypatch: Patch) -> Clock:
     return set_time
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        *("public, max-age=9", "max-age=9, public", "max-age=9, s-maxage=9", "s-maxage=9"),
-        *("Public, Max-Age=9", "public,max-age=9,immutable", 'public, max-age="9"'),
-        "s-maxage=9, max-age=0",
-    ],
-)
+STORED = [
+    *("public, max-age=9", "max-age=9, public", "max-age=9, s-maxage=9", "s-maxage=9"),
+    *("Public, Max-Age=9", "public,max-age=9,immutable", 'public, max-age="9"'),
+    "s-maxage=9, max-age=0",
+]
+
+
+@pytest.mark.parametrize("value", STORED)
 def test_a_public_response_is_stored_for_its_lifetime(clock: Clock, value: str) -> None:
     client = serve(says(value, Vary=["Accept-Encoding", "Accept-Encoding"]))
 
@@ -61,27 +61,27 @@ def test_a_public_response_is_stored_for_its_lifetime(clock: Clock, value: str) 
         assert (headers.get("Age"), headers["Cache-Control"]) == (age, value)
 
 
-@pytest.mark.parametrize(
-    ("said", "more", "sent"),
-    [
-        *((said, {}, said) for said in ("max-age=60", "public", "s-maxage=0", "private")),
-        *((f"public, {said}", {}, f"public, {said}") for said in ("max-age=0", "max-age=-9")),
-        *((f"{PUBLIC}, {it}", {}, f"{PUBLIC}, {it}") for it in ("no-cache", "private", "no-store")),
-        (PUBLIC, {"Age": "7200"}, PUBLIC),
-        (PUBLIC, {"Content-Encoding": "br"}, PUBLIC),  # which the site has chosen for one client
-        (PUBLIC, {"Set-Cookie": "id=1"}, "no-store"),
-        ("private, max-age=9", {"Set-Cookie": "id=1"}, "private, max-age=9"),
-        (f"{PUBLIC}, immutable", {"Set-Cookie": "id=1"}, "private, max-age=60, immutable"),
-        ("s-maxage=9, max-age=5, immutable", {"Vary": "*"}, "private, max-age=5, immutable"),
-        ("public, immutable", {"Vary": "*"}, "no-store"),
-        *((PUBLIC, {"Vary": "*", "status": it}, "private, max-age=60") for it in (206, 304)),
-        *((PUBLIC, {"Vary": it}, "no-store") for it in ("Cookie", "*", "Accept-Encoding, A")),
-        (PUBLIC, {"Vary": ["Origin", "Accept-Encoding"]}, "no-store"),
-        *((PUBLIC, {"status": it}, PUBLIC) for it in (201, 203, 206, 301)),
-        *((PUBLIC, {"status": it}, "no-store") for it in (400, 404, 410, 500, 503)),
-        (None, {}, "no-store"),
-    ],
-)
+NOT_STORED = [
+    *((said, {}, said) for said in ("max-age=60", "public", "s-maxage=0", "private")),
+    *((f"public, {said}", {}, f"public, {said}") for said in ("max-age=0", "max-age=-9")),
+    *((f"{PUBLIC}, {it}", {}, f"{PUBLIC}, {it}") for it in ("no-cache", "private", "no-store")),
+    (PUBLIC, {"Age": "7200"}, PUBLIC),
+    (PUBLIC, {"Content-Encoding": "br"}, PUBLIC),  # which the site has chosen for one client
+    (PUBLIC, {"Set-Cookie": "id=1"}, "no-store"),
+    ("private, max-age=9", {"Set-Cookie": "id=1"}, "private, max-age=9"),
+    (f"{PUBLIC}, immutable", {"Set-Cookie": "id=1"}, "private, max-age=60, immutable"),
+    ("s-maxage=9, max-age=5, immutable", {"Vary": "*"}, "private, max-age=5, immutable"),
+    ("public, immutable", {"Vary": "*"}, "no-store"),
+    *((PUBLIC, {"Vary": "*", "status": it}, "private, max-age=60") for it in (206, 304)),
+    *((PUBLIC, {"Vary": it}, "no-store") for it in ("Cookie", "*", "Accept-Encoding, A")),
+    (PUBLIC, {"Vary": ["Origin", "Accept-Encoding"]}, "no-store"),
+    *((PUBLIC, {"status": it}, PUBLIC) for it in (201, 203, 206, 301)),
+    *((PUBLIC, {"status": it}, "no-store") for it in (400, 404, 410, 500, 503)),
+    (None, {}, "no-store"),
+]
+
+
+@pytest.mark.parametrize(("said", "more", "sent"), NOT_STORED)
 def test_any_other_response_is_not_stored(said: str, more: dict[str, Any], sent: str) -> None:
     client = serve(says(said, **more))
 
@@ -192,19 +192,19 @@ def test_a_page_that_fails_when_it_is_renewed_is_no_longer_stored(clock: Clock) 
         assert client.get("/").status_code == status
 
 
-@pytest.mark.parametrize(
-    "different",
-    [
-        *({"base_url": f"http://{it}"} for it in ("other.test", "localhost:81", "localhost/below")),
-        {"base_url": "https://localhost"},
-        {"query_string": "a=b"},
-        {"path": "/nothing"},
-        {"method": "POST"},
-        {"data": "a=b"},
-        *({"headers": {name: "a=b"}} for name in ("Cookie", "Authorization", "Origin")),
-        *({"headers": {f"X-Forwarded-{name}": "/other"}} for name in ("Host", "Prefix", "Proto")),
-    ],
-)
+DIFFERENCES = [
+    *({"base_url": f"http://{it}"} for it in ("other.test", "localhost:81", "localhost/below")),
+    {"base_url": "https://localhost"},
+    {"query_string": "a=b"},
+    {"path": "/nothing"},
+    {"method": "POST"},
+    {"data": "a=b"},
+    *({"headers": {name: "a=b"}} for name in ("Cookie", "Authorization", "Origin")),
+    *({"headers": {f"X-Forwarded-{name}": "/other"}} for name in ("Host", "Prefix", "Proto")),
+]
+
+
+@pytest.mark.parametrize("different", DIFFERENCES)
 def test_a_request_that_differs_is_not_answered_from_the_store(different: dict[str, Any]) -> None:
     client = serve(says(PUBLIC))
     client.get("/")
@@ -283,13 +283,13 @@ def test_middleware_that_changes_urls_changes_nothing_for_others() -> None:
         assert client.get("/").text == "http://localhost/"
 
 
-@pytest.mark.parametrize(
-    ("write", "evicts"),
-    [
-        *((write, True) for write in ("POST /é?c", "POST /?status=303")),
-        *((write, False) for write in ("POST /?status=400", "OPTIONS /é", "GET /é?c")),
-    ],
-)
+WRITES = [
+    *((write, True) for write in ("POST /é?c", "POST /?status=303")),
+    *((write, False) for write in ("POST /?status=400", "OPTIONS /é", "GET /é?c")),
+]
+
+
+@pytest.mark.parametrize(("write", "evicts"), WRITES)
 def test_a_write_invalidates_its_url_and_its_location(write: str, *, evicts: bool) -> None:
     client = serve(lambda: redirect(url_for("/é"), int(request.args["status"])))
     method, url = write.split()

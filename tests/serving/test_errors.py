@@ -13,16 +13,16 @@ from tests.serving.conftest import View, fail, serve
 REQUEST_ID = "id-" * 10
 
 
-@pytest.mark.parametrize(
-    ("accept", "is_problem"),
-    [
-        *((accept, True) for accept in ("application/json", "application/problem+json")),
-        *((accept, True) for accept in ("text/html;q=0.5, application/json", "application/*")),
-        *((accept, False) for accept in ("", "*/*", "text/html, application/json", "image/png")),
-        ("application/json;q=0.1, text/*", False),
-        ("application/json" + ", a/b" * 100, False),
-    ],
-)
+ACCEPT = [
+    *((accept, True) for accept in ("application/json", "application/problem+json")),
+    *((accept, True) for accept in ("text/html;q=0.5, application/json", "application/*")),
+    *((accept, False) for accept in ("", "*/*", "text/html, application/json", "image/png")),
+    ("application/json;q=0.1, text/*", False),
+    ("application/json" + ", a/b" * 100, False),
+]
+
+
+@pytest.mark.parametrize(("accept", "is_problem"), ACCEPT)
 def test_an_error_is_a_problem_if_json_is_preferred(accept: str, *, is_problem: bool) -> None:
     client = serve(lambda: abort(503, "Soon", retry_after=9))
 

@@ -26,18 +26,18 @@ def status_of(response: TestResponse) -> int:
     return response.status_code
 
 
-@pytest.mark.parametrize(
-    ("trusted", "host", "is_served"),
-    [
-        *((None, host, False) for host in ("a_b.test", "a:", "a b", "a/b", "a..b", ".a", ".", "")),
-        *((None, host, False) for host in ("a@b", "[::1", "é", "x" * 64, "x." * 200, "a\\b")),
-        *((None, host, False) for host in ("a?b", "a:80:80", "%61", None)),
-        *((None, host, True) for host in ("a.test", "a.test.", "127.0.0.1", "[::1]:8000")),
-        *((TRUSTED, host, False) for host in ("evil.test", "a.test.evil.test", "x.a.test")),
-        *((TRUSTED, host, True) for host in ("A.test", "a.test:81", "b.test", "c.b.test")),
-        (["a.test"], "a.test", True),
-    ],
-)
+HOSTS = [
+    *((None, host, False) for host in ("a_b.test", "a:", "a b", "a/b", "a..b", ".a", ".", "")),
+    *((None, host, False) for host in ("a@b", "[::1", "é", "x" * 64, "x." * 200, "a\\b")),
+    *((None, host, False) for host in ("a?b", "a:80:80", "%61", None)),
+    *((None, host, True) for host in ("a.test", "a.test.", "127.0.0.1", "[::1]:8000")),
+    *((TRUSTED, host, False) for host in ("evil.test", "a.test.evil.test", "x.a.test")),
+    *((TRUSTED, host, True) for host in ("A.test", "a.test:81", "b.test", "c.b.test")),
+    (["a.test"], "a.test", True),
+]
+
+
+@pytest.mark.parametrize(("trusted", "host", "is_served"), HOSTS)
 def test_only_a_valid_and_trusted_host_is_served(
     trusted: Any, host: str | None, *, is_served: bool
 ) -> None:
@@ -256,15 +256,14 @@ def failing_stream() -> Response:
     return response
 
 
-@pytest.mark.parametrize(
-    ("view", "teardown"),
-    [
-        (public, lambda error: next(fail(error))),
-        (failing_stream, lambda _: None),
-        (lambda: ("", {"A": "a secret \u2713"}), lambda _: None),  # which servers refuse
-    ],
-    ids=["teardown", "stream", "header"],
-)
+LATE_ERRORS = {
+    "teardown": (public, lambda error: next(fail(error))),
+    "stream": (failing_stream, lambda _: None),
+    "header": (lambda: ("", {"A": "a secret \u2713"}), lambda _: None),  # which servers refuse
+}
+
+
+@pytest.mark.parametrize(("view", "teardown"), LATE_ERRORS.values(), ids=LATE_ERRORS)
 def test_an_error_after_the_error_pages_is_plain_text_unless_debugging(
     caplog: pytest.LogCaptureFixture, view: View, teardown: Callable[..., None]
 ) -> None:

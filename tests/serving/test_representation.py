@@ -44,16 +44,16 @@ def ask(client: FlaskClient, url: str, encoding: str = "identity", **more: str) 
     return client.get(url, headers={"Accept-Encoding": encoding, **headers})
 
 
-@pytest.mark.parametrize(
-    ("accept", "encoding"),
-    [
-        *((accept, "gzip") for accept in ("gzip", "GZIP", "gzip, deflate, br, zstd", "*")),
-        *((accept, "gzip") for accept in ("identity;q=0.5, gzip", "br;q=1, gzip;q=0.1")),
-        *((accept, None) for accept in ("", "identity", "br", "gzip;q=0", "*;q=0")),
-        *((accept, None) for accept in ("gzip;q=0, *", "identity, gzip;q=0.5", "gzipped")),
-        ("gzip, " + "a, " * 200, None),
-    ],
-)
+ACCEPT = [
+    *((accept, "gzip") for accept in ("gzip", "GZIP", "gzip, deflate, br, zstd", "*")),
+    *((accept, "gzip") for accept in ("identity;q=0.5, gzip", "br;q=1, gzip;q=0.1")),
+    *((accept, None) for accept in ("", "identity", "br", "gzip;q=0", "*;q=0")),
+    *((accept, None) for accept in ("gzip;q=0, *", "identity, gzip;q=0.5", "gzipped")),
+    ("gzip, " + "a, " * 200, None),
+]
+
+
+@pytest.mark.parametrize(("accept", "encoding"), ACCEPT)
 def test_gzip_is_used_if_it_is_accepted(accept: str, encoding: str | None) -> None:
     client = serve()
 
@@ -76,15 +76,15 @@ OTHERS = ("image/png", "application/pdf", "application/zip", "font/woff2", "vide
 UNCHANGED = ("public, max-age=60, No-Transform", "private, max-age=60", "max-age=60")
 
 
-@pytest.mark.parametrize(
-    ("headers", "is_compressed"),
-    [
-        *(({"Content-Type": it}, True) for it in COMPRESSED),
-        *(({"Content-Type": it}, False) for it in OTHERS),
-        *(({"Cache-Control": it}, False) for it in UNCHANGED),
-        ({"Content-Encoding": "br"}, False),
-    ],
-)
+RESPONSES = [
+    *(({"Content-Type": it}, True) for it in COMPRESSED),
+    *(({"Content-Type": it}, False) for it in OTHERS),
+    *(({"Cache-Control": it}, False) for it in UNCHANGED),
+    ({"Content-Encoding": "br"}, False),
+]
+
+
+@pytest.mark.parametrize(("headers", "is_compressed"), RESPONSES)
 def test_only_public_text_is_compressed(headers: dict[str, str], *, is_compressed: bool) -> None:
     response = ask(serve(lambda: ("a" * 1000, PUBLIC | headers)), "/", "gzip")
 
@@ -126,19 +126,19 @@ KEPT = ("Cache-Control", "ETag", "Vary", "Content-Security-Policy")
 DROPPED = ("Content-Length", "Content-Type", "Content-Encoding")
 
 
-@pytest.mark.parametrize(
-    ("conditions", "status"),
-    [
-        *(({"If-Match": it}, 200) for it in ("{}", '"x", {}', "*")),
-        *(({"If-Match": it}, 412) for it in ("W/{}", '"x"', '"x", ' * 200 + "{}")),
-        ({"If-Match": '"x"', "If-None-Match": "{}"}, 412),
-        ({"If-Match": "{}", "If-None-Match": "{}"}, 304),
-        *(({"If-None-Match": it}, 304) for it in ("{}", "W/{}", '"x", {}', "*")),
-        *(({"If-None-Match": it}, 200) for it in ('"x"', '"x", ' * 200 + "{}")),
-        ({"If-None-Match": '"x"', "If-Modified-Since": LATER}, 200),
-        ({"If-None-Match": "", "If-Modified-Since": LATER}, 200),
-    ],
-)
+CONDITIONS = [
+    *(({"If-Match": it}, 200) for it in ("{}", '"x", {}', "*")),
+    *(({"If-Match": it}, 412) for it in ("W/{}", '"x"', '"x", ' * 200 + "{}")),
+    ({"If-Match": '"x"', "If-None-Match": "{}"}, 412),
+    ({"If-Match": "{}", "If-None-Match": "{}"}, 304),
+    *(({"If-None-Match": it}, 304) for it in ("{}", "W/{}", '"x", {}', "*")),
+    *(({"If-None-Match": it}, 200) for it in ('"x"', '"x", ' * 200 + "{}")),
+    ({"If-None-Match": '"x"', "If-Modified-Since": LATER}, 200),
+    ({"If-None-Match": "", "If-Modified-Since": LATER}, 200),
+]
+
+
+@pytest.mark.parametrize(("conditions", "status"), CONDITIONS)
 def test_pages_and_files_are_revalidated_alike(
     client: FlaskClient, conditions: dict[str, str], status: int
 ) -> None:
@@ -193,16 +193,16 @@ def test_stored_and_head_responses_have_the_headers_of_the_first_get(client: Fla
         assert [*first.headers] == [*second.headers] == [*head.headers]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "status", "part"),
-    [
-        ("bytes=0-3", 206, slice(0, 4)),
-        ("bytes=190-", 206, slice(190, None)),
-        ("bytes=-5", 206, slice(-5, None)),
-        ("bytes=500-", 416, slice(0, 0)),
-        *((wanted, 200, slice(None)) for wanted in ("bytes=0-1,3-4", "lines=1-2", "bytes=x")),
-    ],
-)
+RANGES = [
+    ("bytes=0-3", 206, slice(0, 4)),
+    ("bytes=190-", 206, slice(190, None)),
+    ("bytes=-5", 206, slice(-5, None)),
+    ("bytes=500-", 416, slice(0, 0)),
+    *((wanted, 200, slice(None)) for wanted in ("bytes=0-1,3-4", "lines=1-2", "bytes=x")),
+]
+
+
+@pytest.mark.parametrize(("wanted", "status", "part"), RANGES)
 def test_a_file_has_ranges(client: FlaskClient, wanted: str, status: int, part: slice) -> None:
     for url in ("/static/picture.png", "/sent", "/made"):
         etag = ask(client, url).headers["ETag"]
