@@ -4,7 +4,7 @@ import hashlib
 import mimetypes
 import os
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from stat import S_ISREG
 from time import monotonic
 from types import MethodType
@@ -14,7 +14,7 @@ from flask import Flask, after_this_request, request
 from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
-from .cache import ask_for_all
+from .cache import ask_for_all, static_folder
 
 IMMUTABLE = "max-age=31536000, s-maxage=31536000, immutable"  # a year (RFC 8246)
 BRIEF = "max-age=60, s-maxage=60"
@@ -40,21 +40,14 @@ for extension, media_type in {
 def init_app(app: Flask) -> None:
     """Give static files versioned URLs, under which any cache may store them for a year."""
 
-    @cache
-    def folder_of(endpoint: str | None) -> str | None:
-        """Return the folder whose files an endpoint sends, of the site or of a blueprint."""
-        name, _, static = (endpoint or "").rpartition(".")
-        owner = app.blueprints.get(name) if name else app
-        return owner.static_folder if owner and static == "static" else None
-
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
-        if folder := folder_of(endpoint):
+        if folder := static_folder(endpoint):
             values.setdefault("v", version(folder, str(values.get("filename") or "")))
 
     @app.url_value_preprocessor
     def send_whole_file(endpoint: str | None, values: dict[str, Any] | None) -> None:
-        folder = folder_of(endpoint)
+        folder = static_folder(endpoint)
         if folder and values:
             ask_for_all()
             after_this_request(partial(set_lifetime, version(folder, values["filename"])))

@@ -147,18 +147,24 @@ def note_request(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     environ = request.environ
     environ.get(SEEN, []).append(url_of(environ))
     # Flask's own sessions add to Vary themselves, if the site has read them.
-    if isinstance(current_app.session_interface, SecureCookieSessionInterface):
+    save = type(current_app.session_interface).save_session
+    if save is SecureCookieSessionInterface.save_session:
         vars(request).pop("cookies", None)
 
 
 def note_reads(response: Response) -> Response:
     """Add what the site has read of the request to Vary; static files depend on nothing of it."""
-    is_file = response.direct_passthrough
-    is_static = is_file and (request.endpoint or "").rpartition(".")[2] == "static"
     for name, header in READ.items():
-        if name in vars(request) and not is_static:  # Werkzeug keeps it there
+        if name in vars(request) and not static_folder(request.endpoint):  # Werkzeug keeps it there
             response.vary.add(header)
     return response
+
+
+def static_folder(endpoint: str | None) -> str | None:
+    """Return the folder whose files an endpoint sends, of the site or of a blueprint."""
+    name, _, static = (endpoint or "").rpartition(".")
+    owner = current_app.blueprints.get(name) if name else current_app
+    return owner.static_folder if owner and static == "static" else None
 
 
 class Cache:

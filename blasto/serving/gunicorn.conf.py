@@ -44,8 +44,8 @@ from secrets import token_hex
 from typing import Any
 
 from click import ClickException
+from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders
-from gunicorn.instrument.statsd import Statsd
 
 # One socket for IPv6 and IPv4 (RFC 4291, 2.5.5.2), unless it would be for IPv6 alone, as on BSD.
 host = "0.0.0.0"  # noqa: S104
@@ -126,7 +126,7 @@ class LineFormatter(logging.Formatter):
         return "\n    ".join([line, *(repr(it)[1:-1] for it in traceback)])
 
 
-class LineLogger(Statsd):
+class LineLogger(Logger):
     """Writes a line of logfmt for each request; access_log_format would take twice as long."""
 
     def _set_handler(self, log: Any, output: Any, fmt: Any, stream: Any = None) -> None:
@@ -155,8 +155,6 @@ class LineLogger(Statsd):
             f" duration={request_time.total_seconds() * 1000:.1f}ms{address}"
             f" request_id={quote(request_id[:MAX_ID])}"
         )
-        if self.cfg.statsd_host:
-            super().access(resp, req, environ, request_time)
 
 
 def id_of(req: Any) -> str:
@@ -361,9 +359,14 @@ else:
         """A gthread worker that refuses connections if it ends, so that proxies ask others."""
 
         def set_accept_enabled(self, enabled: bool) -> None:
-            super().set_accept_enabled(enabled)
-            if not self.alive:  # otherwise the kernel would accept them, and nobody respond
+            alive = self.alive  # which another thread may change
+            super().set_accept_enabled(enabled and alive)
+            if not alive:  # otherwise the kernel would accept them, and nobody respond
                 for listener in self.sockets:
+                    before = -1
+                    while listener.sock and before < self.nr_conns:  # take those in the queue
+                        before = self.nr_conns
+                        self.accept(listener)
                     listener.close()
 
     gthread.ThreadWorker = ThreadWorker

@@ -40,16 +40,6 @@ def test_the_procfile_listens_on_both_ip_versions(site: Server) -> None:
             assert connection.getresponse().status < 400
 
 
-def test_gunicorn_sends_its_metrics_where_an_option_says() -> None:
-    with socket.socket(type=socket.SOCK_DGRAM) as metrics:
-        metrics.bind(("127.0.0.1", 0))
-        metrics.settimeout(10)
-        host = f"127.0.0.1:{metrics.getsockname()[1]}"
-        with procfile(GUNICORN_CMD_ARGS=f"--statsd-host {host}"):
-            while not metrics.recv(1000).startswith(b"gunicorn.request.status"):
-                pass
-
-
 INVALID = [
     *((command, "FLASK_HTTPS_ONLY=False") for command in ("flask run", "flask run --debug")),
     *((PROCFILE_COMMAND, f"{it}=False") for it in ("FLASK_HTTPS_ONLY", "LOG_ADDRESSES")),

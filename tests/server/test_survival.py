@@ -275,6 +275,7 @@ def test_sigterm_finishes_requests_but_waits_for_none_that_is_stuck(threads: str
             while True:
                 with suppress(ConnectionResetError):  # it was in the queue at that moment
                     server.connect().close()
+                sleep(0.02)
         assert select.select([busy], [], [], 0)[0] == [], "refused only after its last response"
         until(lambda: not server.processes(), 15)  # SIGKILL would come after 30 s
         assert read_all(busy).endswith(b"slept well")

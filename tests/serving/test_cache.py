@@ -11,7 +11,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 from flask import Flask, Request, Response, g, redirect, request, send_file, session, url_for
-from flask.sessions import SecureCookieSession, SessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.testing import FlaskClient
 
 from blasto.serving import cache, cache_publicly, representation
@@ -117,7 +117,7 @@ def test_a_page_that_depends_on_cookies_languages_or_types_is_not_public() -> No
         response.data += theme().encode()
         return response
 
-    class Sessions(SessionInterface):
+    class Sessions(SecureCookieSessionInterface):
         def open_session(self, _app: Flask, request: Request) -> SecureCookieSession:
             return SecureCookieSession(request.cookies)
 
