@@ -55,7 +55,7 @@ try:
 
     create_app()
 except Exception as error:
-    error.add_note("The tests call create_app() often, with the settings in tests/conftest.py.")
+    error.add_note("If `flask run` starts, the cause is in the settings in tests/conftest.py.")
     raise
 
 from tests.sitemap import survey

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urldefrag, urljoin, urlsplit
 import pytest
 from flask import Flask
 from html5lib import HTMLParser
+from html5lib.constants import E
 from werkzeug.exceptions import InternalServerError
 from werkzeug.routing import Rule
 from werkzeug.test import Client, TestResponse
@@ -26,10 +27,10 @@ from blasto.app import create_app
 from tests.pages.examples import EXAMPLES, NO_PAGES, prepare
 from tests.processes import PACKAGE, ROOT
 
-LINKED = (
-    *("stylesheet", "icon", "apple-touch-icon", "manifest", "preload"),
+LINKED = {
+    *("stylesheet", "icon", "apple-touch-icon", "manifest", "preload", "modulepreload"),
     *("alternate", "next", "prev"),
-)
+}
 ORIGIN = "http://localhost"
 SECONDS = 10  # for a response in process
 MAX_BYTES = 10_000_000  # of a page
@@ -68,9 +69,10 @@ class Document:
         while found:  # the innermost first
             html, found = TEMPLATE.subn(lambda match: "\n" * match[0].count("\n"), html)
         self.root = parser.parse(html)
+        lines = re.split("\r\n?|\n", html)
         self.errors = [
-            f"{code} in line {line}"
-            for (line, _), code, _ in parser.errors
+            f"{E[code] % data} See “{lines[line - 1].strip()}”"
+            for (line, _), code, data in parser.errors
             if code not in NO_ERRORS
         ]
 
@@ -102,9 +104,10 @@ class Document:
         links += self.attributes("*", "src") + self.attributes("video", "poster")
         for choice in self.attributes("*", "srcset"):
             links += re.findall(r"([^\s,]\S*[^\s,])[^,]*", choice)
-        for rel in LINKED:
-            links += self.attributes(f"link[@rel='{rel}']", "href")
-        shown = self.attributes("meta[@property]", "content")
+        for link in self.root.iter("link"):
+            if not LINKED.isdisjoint(link.get("rel", "").lower().split()):
+                links.append(link.get("href", ""))
+        shown = self.attributes("meta", "content")
         return on_site(url, *links, *(link for link in shown if link.startswith(ORIGIN)))
 
 
@@ -144,6 +147,10 @@ def pages() -> list[Page]:
 def of_every_page(check: Check) -> Callable[[], None]:
     """Make a test of a check, which each page has to pass."""
     return lambda: hold(pages(), check)
+
+
+def of_the_error_page_too(check: Check) -> Callable[[], None]:
+    return lambda: hold(filter(None, [*pages(), survey().error_page]), check)
 
 
 def hold(pages: Iterable[Page], check: Check) -> None:
@@ -277,12 +284,17 @@ class Survey(logging.Handler):
     def urls(self) -> dict[str, str]:
         """Return a URL for each rule with a view of the site's own, and its endpoint."""
         found: dict[str, str] = {}
+        first: dict[tuple[str, bool], str] = {}
         for rule in self.app.url_map.iter_rules():
             is_local = rule.host in {None, "", urlsplit(ORIGIN).netloc} and not rule.subdomain
             view = self.app.view_functions.get(rule.endpoint)
             is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES
             if not (is_local and is_page and (is_own(view) or rule.endpoint in EXAMPLES)):
                 continue
+            shown = first.setdefault((rule.rule, rule.websocket), rule.endpoint)
+            if shown != rule.endpoint:
+                twice = f"is the URL of {shown} and {rule.endpoint}, of which one is never shown"
+                self.problems[f"{twice}: change one"].append(rule.rule)
             urls = [build(rule, values) for values in examples_of(rule.endpoint)]
             found |= {url: rule.endpoint for url in urls if url and url not in found}
             if not any(urls):

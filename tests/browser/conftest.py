@@ -24,12 +24,16 @@ BROKEN = """() => [...document.images]
     .filter(image => image.complete && !image.naturalWidth)
     .filter(image => image.currentSrc.startsWith(location.origin))
     .filter(image => performance.getEntriesByName(image.currentSrc)[0]?.responseStatus < 400)
-    .map(image => image.outerHTML)"""
+    .map(image => image.outerHTML)
+    .concat([...document.querySelectorAll("use")]
+        .filter(it => it.checkVisibility() && !it.getBBox().width && !it.getBBox().height)
+        .map(it => it.outerHTML))"""
 LOUD = {"assert", "error", "warning"}  # of what a script may write to the console
 # Advice of the browser, and of Playwright, that is no fault of the page.
 NOTICES = (
     *("[DOM]", "Autofocus processing", "Canvas2D:", "[.WebGL-"),
     "Service Worker registration blocked by Playwright",
+    "Failed to execute 'postMessage' on 'DOMWindow'",  # axe's, to a frame that is blocked
 )
 PASSIVE = {"document", "font", "image", "media", "stylesheet"}
 OTHER = (

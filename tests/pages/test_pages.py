@@ -30,9 +30,9 @@ from tests.sitemap import (
     build,
     examples_of,
     get,
-    hold,
     is_markup,
     of_every_page,
+    of_the_error_page_too,
     on_site,
     pages,
     report,
@@ -67,11 +67,12 @@ def test_every_route_can_be_tested() -> None:
     report(survey().problems)
 
 
-@of_every_page
+@of_the_error_page_too
 def test_its_markup_is_valid_with_a_headline_and_needs_no_javascript(page: Page) -> Iterator[str]:
-    yield from one("<h1>", page.document.texts("h1"))
-    if not any(map(str.strip, page.document.texts("main") or page.document.texts("body"))):
-        yield "is empty without JavaScript"
+    if any(map(str.strip, page.document.texts("main") or page.document.texts("body"))):
+        yield from one("<h1>", page.document.texts("h1"))
+    else:
+        yield "is empty without JavaScript: its content belongs into {% block main %}"
     viewports = page.document.attributes("meta[@name='viewport']", "content")
     if "width=device-width" not in "".join(viewports):
         yield "does not adapt to the width of a phone: see <meta name=viewport> in base.html"
@@ -134,8 +135,8 @@ def test_its_canonical_url_and_social_preview_are_its_own(page: Page) -> Iterato
         if url.partition("?")[0] != path or not is_part:
             yield f"has the canonical URL {url}"
     for text in page.document.attributes("meta[@property]", "content"):
-        if not text.strip() or text.startswith("/"):
-            yield f"has “{text}” in a <meta property>, where a text or a whole URL belongs"
+        if text.startswith("/"):
+            yield f"has {text} in a <meta property>, where a whole URL belongs"
 
 
 @cache
@@ -144,11 +145,8 @@ def follow(url: str, cookie: str) -> TestResponse:
     return get(survey().app, url, cookie)
 
 
-def test_its_links_are_not_broken() -> None:
-    hold(filter(None, [*pages(), survey().error_page]), broken_links)
-
-
-def broken_links(page: Page) -> Iterator[str]:
+@of_the_error_page_too
+def test_its_links_are_not_broken(page: Page) -> Iterator[str]:
     for link in page.document.links(page.url):
         url, fragment = urldefrag(link)
         fragment = "" if fragment.lower() == "top" else fragment.partition(":~:")[0]
@@ -194,6 +192,12 @@ def test_its_forms_are_accepted(page: Page) -> Iterator[str]:
                 yield f"has a form for {url}, which no view takes by {method}: {fix}"
             elif method == "POST":
                 yield from refusal(app, page, form, url)
+    for method in ("get", "post", "put", "patch", "delete"):  # of htmx
+        for url in on_site(page.url, *page.document.attributes("*", f"hx-{method}")):
+            response = app.test_client(use_cookies=False).options(url, headers=headers)
+            allowed = response.headers.get("Allow", method.upper())
+            if response.status_code == 404 or method.upper() not in allowed:
+                yield f"has hx-{method} for {url}, which no view takes: fix it"
 
 
 def parts_of(page: Page, form: Element) -> list[Element]:
@@ -359,11 +363,8 @@ def own_handlers(app: Flask) -> set[type[Exception]]:
 
 
 @pytest.fixture
-def error_client(app: Flask) -> FlaskClient:
+def failing_client(app: Flask) -> FlaskClient:
     """A client of the site with a route for each error."""
-    needed = {Exception, HTTPException, default_exceptions[404], default_exceptions[500]}
-    if own_handlers(app) & needed:
-        pytest.skip("the site's own error handlers replace error.html")
     app.config["TESTING"] = False
     host = urlsplit(ORIGIN).netloc if app.url_map.host_matching else None
     app.add_url_rule("/specimen/<int:code>", "specimen", abort, host=host)
@@ -371,36 +372,55 @@ def error_client(app: Flask) -> FlaskClient:
     app.add_url_rule("/fail", "fail", lambda: str(int("s3cr3t")), host=host)
     client = app.test_client(use_cookies=False)
     client.environ_base["HTTP_COOKIE"] = survey().new_cookie()
-    if client.get("/specimen/404").status_code != 404:
-        pytest.skip("a handler of every URL hides the error pages from the tests")
     return client
+
+
+@pytest.fixture
+def error_client(failing_client: FlaskClient) -> FlaskClient:
+    needed = {Exception, HTTPException, default_exceptions[404], default_exceptions[500]}
+    if own_handlers(failing_client.application) & needed:
+        pytest.skip("the site's own error handlers replace error.html")
+    if failing_client.get("/specimen/404").status_code != 404:
+        pytest.skip("a handler of every URL hides the error pages from the tests")
+    return failing_client
+
+
+def test_an_error_is_no_success(failing_client: FlaskClient) -> None:
+    own = own_handlers(failing_client.application)
+    for path, code in (("/specimen/404", 404), ("/fail", 500)):
+        if own.intersection(default_exceptions[code].__mro__):
+            status = failing_client.get(path).status_code
+            advice = f"return the status too, as in: return render_template(…), {code}"
+            assert status != 200, f"the site's handler of {code} answers 200: {advice}"
 
 
 def test_every_error_has_a_page_that_says_what_to_do(error_client: FlaskClient) -> None:
     request_id = "01234567-89ab-cdef-0123-456789abcdef"
     own = own_handlers(error_client.application)
+    known = Document(error_client.get("/specimen/404").text).errors  # reported above
     for status, error in default_exceptions.items():
         if error in own:
             continue
         response = error_client.get(f"/specimen/{status}", headers={"X-Request-ID": request_id})
 
         page = Document(response.text)
-        (headline,), (text,) = page.texts("h1"), page.texts("body")
+        headline, text = ("".join(page.texts(it)) for it in ("h1", "body"))
         assert response.status_code == status
-        assert not page.errors
-        assert str(status) in text
+        assert len(page.errors) <= len(known), f"the page of {status} is no HTML: {page.errors}"
         assert (request_id in text) == (status >= 500), "the request ID is for the site's faults"
         if status in WRITTEN:
             assert headline != error(None).name, f"error.html has no headline for {status}"
             assert str(error.description) not in text, f"error.html has no text for {status}"
         if page.texts("main"):  # without it, axe says so
             assert page.attributes("main//a", "href"), f"the page of {status} has no link home"
-        assert page.attributes("meta[@name='robots']", "content") == ["noindex"]
+        robots = page.attributes("meta[@name='robots']", "content")
+        assert robots == ["noindex"], "error.html is not noindex: see {% block robots %} in it"
 
 
 def test_an_error_page_shows_what_abort_is_told_but_no_exception(error_client: FlaskClient) -> None:
     sold, failed = error_client.get("/sold"), error_client.get("/fail")
 
     assert (sold.status_code, failed.status_code) == (404, 500)
-    assert "<b>Sold out</b>" in Document(sold.text).texts("p")
+    told = "".join(Document(sold.text).texts("body"))
+    assert "<b>Sold out</b>" in told, "error.html does not show error.description of abort()"
     assert "s3cr3t" not in failed.text

@@ -224,6 +224,8 @@ FAULTS = {
     "found": ("<p>", "<a href=?q=1>1</a>{% if request.args %}<p><div>{% endif %}<p>", "?q=1 (f"),
     "ending": ("<p>", "<form><button formaction=/no>No</button></form><p>", "form for /no, which"),
     "srcset": ("<p>", '<img alt="" srcset="/icon.svg, /no/large.png 2x"><p>', "/no/large.png"),
+    "favicon": ("<p>", "<link rel='shortcut icon' href=/no.ico><p>", "/no.ico, which is 404"),
+    "htmx": ("<p>", "<p hx-delete=/>", "has hx-delete for /, which no view takes"),
     "orphan": ("<p>", "<p>", "cannot be reached from / by links"),
     "changing": ("<p>", "<p>{{ request.user_agent }}", "differs by visitor"),
     "part": ("<p>", "<p>{{ request.headers['HX-Request'] }}", "differs by visitor"),
@@ -253,6 +255,9 @@ from flask import abort, session
 def guard() -> None:
     if request.method == "POST":
         abort(400, "No token")
+
+pages.add_url_rule("/twice", "one", lambda: "")
+pages.add_url_rule("/twice", "two", lambda: "")
 
 @pages.get("/item/<int(max=9):number>/<int:month>")
 def item(number, month):
@@ -291,6 +296,7 @@ def test_the_tests_of_a_new_site_report_the_faults_of_new_pages(site: Path) -> N
     for name, report in [*reports, ("item", "leads to /item/1/1000000000, which fails")]:
         assert re.search(rf"/{name}\S* \({name}\(", str(failure.value))
         assert report in str(failure.value)
+    assert "/twice is the URL of pages.one and pages.two" in str(failure.value)
     assert not re.search("/(chat|invite)", str(failure.value))
     assert "E   " not in str(failure.value), "a fault is a traceback"
 
@@ -406,7 +412,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_if_git_does_not_commit_the_site_stays_and_says_what_git_says(tmp_path: Path) -> None:
     output = startproject("shop", tmp_path / "shop", GIT_COMMITTER_DATE="never")
 
-    message, _, commands = output.partition("When git is set up, run:\n")
+    message, _, commands = output.partition("before you change anything, run:\n")
     assert "invalid date" in message
     run(commands.splitlines()[0], tmp_path)
     assert run("git log --format=%s", tmp_path / "shop").startswith("Start from Blasto")

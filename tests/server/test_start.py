@@ -1,15 +1,19 @@
 """Starting the site: every documented command, and what is wrong when it cannot start."""
 
+import ast
+import json
 import re
 import socket
 from contextlib import closing
 from http.client import HTTPConnection
+from importlib.metadata import packages_distributions
 
 import pytest
 
-from tests.processes import PROCFILE_COMMAND, Server, procfile
+from tests.processes import PACKAGE, PROCFILE_COMMAND, ROOT, Server, procfile
 
 pytestmark = pytest.mark.server
+INSTALL = "which a deployment does not install: run .venv/bin/pipenv install"
 DEVELOPMENT = ("flask run", "flask run --debug", "python -m blasto")
 
 
@@ -18,6 +22,21 @@ def test_every_documented_command_serves_the_site(command: str) -> None:
     with Server(f"{command} --port $PORT") as server:
         assert server.get().status < 400
     assert ("Debug mode: on" in server.output) == ("--debug" in command)
+
+
+def test_every_package_that_the_site_imports_is_deployed() -> None:
+    locked = json.loads((ROOT / "Pipfile.lock").read_text())["default"].keys()
+    installed = packages_distributions()
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.parse(file.read_bytes()).body:
+            names = [it.name for it in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in names:
+                found = installed.get(name.partition(".")[0], [])
+                packages = [re.sub("[-_.]+", "-", it).lower() for it in found]
+                is_locked = not found or not locked.isdisjoint(packages)
+                assert is_locked, f"{file.name} imports {name}, {INSTALL} {packages[0]}"
 
 
 def test_gunicorn_has_the_settings_that_platforms_need() -> None:
