@@ -63,9 +63,8 @@ def create(name: str, target: Path) -> None:
         git("add", "--all", "--force", cwd=target)
         git(*shlex.split(commit)[1:], cwd=target)
     except click.ClickException as error:
-        click.echo(
-            f"git did not commit it:\n\n{error.message}\n\nWhen git is set up, run:", err=True
-        )
+        click.echo(f"git did not commit it:\n\n{error.message}\n", err=True)
+        click.echo("When git is set up, and before you change anything, run:", err=True)
         click.echo(f"{there} && git init && git add --all && {commit}", err=True)
     run = files["README.md"][1].partition("```sh\n")[2].partition("\n```")[0]
     click.echo(f"\nTo run and deploy it:\n\n    {there}\n    {run}")

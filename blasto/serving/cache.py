@@ -53,7 +53,7 @@ SEEN = "serving.seen"
 SLOTS = 1_000  # counters of writes, by the hash of their path
 
 
-def cache_publicly(seconds: int) -> Callable[[View], View]:
+def cache_publicly(*, seconds: int) -> Callable[[View], View]:
     """Let every cache store a page that depends on nothing but its URL.
 
     A stored page is sent without calling the site: no `before_request` function sees the request.
