@@ -71,7 +71,7 @@ class Document:
         self.root = parser.parse(html)
         lines = re.split("\r\n?|\n", html)
         self.errors = [
-            f"{E[code] % data} See “{lines[line - 1].strip()}”"
+            f"{E.get(code, code).rstrip('.') % data}: “{lines[line - 1].strip()[:100]}”"
             for (line, _), code, data in parser.errors
             if code not in NO_ERRORS
         ]
