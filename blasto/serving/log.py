@@ -6,10 +6,11 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Any
 
 import flask.logging
 from flask import Flask, has_request_context, request
+
+from .headers import Environ
 
 REQUEST_ID = re.compile(r"[\w+/=-]{20,200}", re.ASCII)  # Heroku's router accepts these too
 
@@ -31,7 +32,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["request_id"] = request_id
 
 
-def name_request(environ: dict[str, Any]) -> str:
+def name_request(environ: Environ) -> str:
     """Return the X-Request-ID of a request; if it has no valid one, give it a new one."""
     sent: str = environ.get("HTTP_X_REQUEST_ID", "")
     if not REQUEST_ID.fullmatch(sent):
